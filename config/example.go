@@ -1,0 +1,61 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"text/template"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+)
+
+//go:embed example.yaml
+var example []byte
+
+//go:embed starter.yaml.tmpl
+var starter string
+
+// Example is a commented configuration that shows every key. It loads once ROOTLY_SCIM_TOKEN and OKTA_API_TOKEN are
+// set.
+func Example() []byte { return bytes.Clone(example) }
+
+// Answers are what init knows about the organisation. Whatever is empty becomes a placeholder to be edited.
+type Answers struct {
+	Source      string // "okta" or "file"
+	OrgURL      string // Okta
+	AppID       string // Okta, for mode assigned
+	Path        string // file: users
+	GroupsPath  string // file: groups
+	Mode        connectors.ScopeMode
+	ScopeGroups []string // for mode groups
+	Push        []string
+	TargetURL   string
+}
+
+// Starter is the commented file that init writes. It loads once the tokens that it refers to are set.
+func Starter(a Answers) ([]byte, error) {
+	switch a.Source {
+	case "okta":
+		a.OrgURL = cmp.Or(a.OrgURL, "https://acme.okta.com")
+		a.AppID = cmp.Or(a.AppID, "0oa1b2c3")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeAssigned)
+	case "file":
+		a.Path = cmp.Or(a.Path, "users.csv")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeAll)
+	default:
+		return nil, fmt.Errorf("there is no directory %q; choose okta or file", a.Source)
+	}
+	if a.Mode == connectors.ScopeGroups && len(a.ScopeGroups) == 0 {
+		a.ScopeGroups = []string{"Everyone on call"}
+	}
+	a.TargetURL = cmp.Or(a.TargetURL, rootlyURL)
+	t, err := template.New("starter").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(starter)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = t.Execute(&out, a)
+	return out.Bytes(), err
+}

@@ -1,0 +1,389 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func reflectConfig() reflect.Type { return reflect.TypeFor[Config]() }
+
+// at is the value of the key at path.
+func at(c *Config, path string) any {
+	v := reflect.ValueOf(c).Elem()
+	for name := range strings.SplitSeq(path, ".") {
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		for _, f := range fieldsOf(v.Type(), "") {
+			if f.name == name {
+				v = v.Field(f.index)
+				break
+			}
+		}
+	}
+	return reflect.Indirect(v).Interface()
+}
+
+// asText shows any value of a key; paths lose what resolving them adds.
+func asText(v any) string {
+	if s, ok := v.(Secret); ok {
+		return s.Reveal()
+	}
+	return fmt.Sprint(v)
+}
+
+const (
+	goodSource = "source: {file: {path: users.csv}}\n"
+	goodScope  = "scope: {mode: all}\n"
+	goodTarget = "target: {url: https://rootly.com/scim}\n"
+	goodOkta   = "source: {okta: {org_url: https://acme.okta.com, app_id: 0oa1}}\n"
+)
+
+func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
+	tests := map[string]struct {
+		file string
+		env  []string // beside the tokens
+		want string
+	}{
+		"unknown key with a near one": {
+			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, maxrate: 3}\n",
+			want: "target.maxrate (line 3) is not a key; did you mean max_rate?",
+		},
+		"unknown key of another section": {
+			file: goodSource + goodScope + goodTarget + "concurrency: 3\n",
+			want: "concurrency (line 4) is not a key; did you mean target.concurrency?",
+		},
+		"unknown key, nothing near": {
+			file: goodSource + goodScope + goodTarget + "state: {flavour: x}\n",
+			want: "state.flavour (line 4) is not a key; the keys here are path",
+		},
+		"letter case counts in keys": {
+			file: goodSource + goodScope + goodTarget + "map: {displayname: user.displayName}\n",
+			want: "map.displayname (line 4) is not a key; did you mean displayName?",
+		},
+		"a dotted key is no path": {
+			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, guard, removals, state`,
+		},
+		"a key with a line break stays on one line": {
+			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, guard, removals, state`,
+		},
+		"duplicate key": {
+			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",
+			want: "scope (line 4) stands twice, first on line 2; keep one of the two",
+		},
+		"an id with a leading zero": {
+			file: "source: {okta: {org_url: https://acme.okta.com, app_id: 0123}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: `source.okta.app_id (line 1) is 0123, which without quotes is read as the number 83, and must be text; quote it: "0123"`,
+		},
+		"an id of digits": {
+			file: "source: {okta: {org_url: https://acme.okta.com, app_id: 4711}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: `source.okta.app_id (line 1) is the number 4711 and must be text; quote it: "4711"`,
+		},
+		"a truth value in a list of names": {
+			file: goodSource + goodScope + goodTarget + "groups: {push: [ops, true]}\n",
+			want: `groups.push[1] (line 4) is the truth value true and must be text; quote it: "true"`,
+		},
+		"a secret of digits is not repeated": {
+			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, token: 012345}\n",
+			want: "target.token (line 3) is read as a number and must be text; put it in quotes",
+		},
+		"a count in octal": {
+			file: goodSource + goodScope + goodTarget + "guard: {groups: {count: 010}}\n",
+			want: "guard.groups.count (line 4) is not a whole number; write digits only, without leading zeros",
+		},
+		"a quoted number": {
+			file: goodSource + goodScope + goodTarget + "guard: {groups: {count: \"10\"}}\n",
+			want: "guard.groups.count (line 4) holds text where a number belongs; write it without quotes",
+		},
+		"a bare share": {
+			file: goodSource + goodScope + goodTarget + "guard: {groups: {share: 20}}\n",
+			want: "guard.groups.share (line 4) is a bare number; write 20%",
+		},
+		"a bare fraction": {
+			file: goodSource + goodScope + goodTarget + "guard: {groups: {share: 0.07}}\n",
+			want: "guard.groups.share (line 4) is a bare number; write 7%",
+		},
+		"more than everything": {
+			file: goodSource + goodScope + goodTarget + "guard: {groups: {share: 120%}}\n",
+			want: "guard.groups.share (line 4) is outside 0% to 100%; write a share between them, such as 20%",
+		},
+		"a negative rate": {
+			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, max_rate: -1}\n",
+			want: "target.max_rate (line 3) is too small; write 0 or more",
+		},
+		"too much at once": {
+			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, concurrency: 65}\n",
+			want: "target.concurrency (line 3) is out of range; write a number from 1 to 64",
+		},
+		"one value where a list belongs": {
+			file: goodSource + goodScope + goodTarget + "groups: {push: oncall-*}\n",
+			want: `groups.push (line 4) holds one value where a list belongs; put it in brackets: ["oncall-*"]`,
+		},
+		"one value where keys belong": {
+			file: goodSource + goodScope + goodTarget + "state: x.db\n",
+			want: "state (line 4) holds a single value where keys belong; write keys below it: path",
+		},
+		"a list where one value belongs": {
+			file: goodSource + "scope: {mode: [all]}\n" + goodTarget,
+			want: "scope.mode (line 2) holds a list where one value belongs; write a single value",
+		},
+		"a key without a value": {
+			file: goodSource + goodScope + goodTarget + "map:\n  email:\n",
+			want: "map.email (line 5) has no value; give it one, or remove the line",
+		},
+		"a variable that is not set": {
+			file: goodSource + goodScope + "target:\n  url: https://rootly.com/scim\n  token: ${NOT_SET}\n",
+			want: "target.token (line 5) needs the environment variable NOT_SET, which is not set; set it, or write the value",
+		},
+		"a variable that is empty": {
+			file: goodSource + goodScope + "target:\n  url: https://rootly.com/scim\n  token: ${EMPTY}\n",
+			env:  []string{"EMPTY="},
+			want: "target.token (line 5) needs the environment variable EMPTY, which is empty; give it a value",
+		},
+		"a variable inside a value": {
+			file: goodSource + goodScope + "target: {url: \"https://${HOST}/scim\"}\n",
+			want: "target.url (line 3) has ${…} inside a longer value; only a whole value is replaced: write the value out, or put all of it into the variable",
+		},
+		"a wrong override": {
+			file: goodSource + goodScope + goodTarget,
+			env:  []string{"ROOTLY_IDP_SYNC_TARGET_CONCURRENCY=many"},
+			want: "target.concurrency (from ROOTLY_IDP_SYNC_TARGET_CONCURRENCY) is not a whole number; write digits only, without leading zeros",
+		},
+		"no directory": {
+			file: goodScope + goodTarget,
+			want: "source names no directory; give exactly one of okta, file",
+		},
+		"two directories": {
+			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com, app_id: 0oa1}}\n" + goodScope + goodTarget,
+			want: "source (line 1) names several directories: okta, file; keep one; run one sync for each directory",
+		},
+		"an empty directory": {
+			file: "source: {file: {}}\n" + goodScope + goodTarget,
+			want: "source.file.path (line 1) is missing; name the file of users",
+		},
+		"no mode": {
+			file: goodOkta + goodTarget,
+			want: "scope.mode is missing, and there is no default; write assigned, groups or all",
+		},
+		"a mode that files do not know": {
+			file: goodSource + "scope: {mode: assigned}\n" + goodTarget,
+			want: "scope.mode (line 2) is assigned, which this directory does not know; write groups or all",
+		},
+		"an unknown mode": {
+			file: goodSource + "scope: {mode: everyone}\n" + goodTarget,
+			want: "scope.mode (line 2) is none of the words it may be; write assigned, groups or all",
+		},
+		"assigned without the application": {
+			file: "source: {okta: {org_url: https://acme.okta.com}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: "source.okta.app_id (line 1) is missing, and scope.mode assigned needs it; write the id of the application, such as 0oa1b2c3; it stands in the app's address in the admin console",
+		},
+		"groups without groups": {
+			file: goodSource + "scope: {mode: groups}\n" + goodTarget,
+			want: `scope.groups (line 2) is missing, and scope.mode groups needs it; list the groups by name, or by id as "id:…"`,
+		},
+		"groups that mean nothing": {
+			file: goodSource + "scope: {mode: all, groups: [a]}\n" + goodTarget,
+			want: "scope.groups (line 2) has no meaning for scope.mode all; remove it, or write scope.mode: groups",
+		},
+		"a star in the scope's groups": {
+			file: goodSource + "scope: {mode: groups, groups: [a, 'b*']}\n" + goodTarget,
+			want: `scope.groups[1] (line 2) has a *, and the scope's groups must be named exactly; write the whole name, or the id as "id:…"`,
+		},
+		"an empty pattern": {
+			file: goodSource + goodScope + goodTarget + "guard: {protect: ['']}\n",
+			want: "guard.protect[0] (line 4) is no pattern: an empty pattern matches nothing; write a name, a name with *, or id:…",
+		},
+		"the admin console's address": {
+			file: "source: {okta: {org_url: https://acme-admin.okta.com}}\n" + goodScope + goodTarget,
+			want: "source.okta.org_url (line 1) is the address of the admin console; leave -admin out of it",
+		},
+		"an org without a scheme": {
+			file: "source: {okta: {org_url: acme.okta.com}}\n" + goodScope + goodTarget,
+			want: "source.okta.org_url (line 1) is no address of an Okta org; write the org's address, such as https://acme.okta.com",
+		},
+		"an org over http": {
+			file: "source: {okta: {org_url: http://acme.okta.com}}\n" + goodScope + goodTarget,
+			want: "source.okta.org_url (line 1) is not https; write the org's address, such as https://acme.okta.com",
+		},
+		"an org with a path": {
+			file: "source: {okta: {org_url: https://acme.okta.com/api/v1}}\n" + goodScope + goodTarget,
+			want: "source.okta.org_url (line 1) has more than the host; write the org's address, such as https://acme.okta.com",
+		},
+		"token and OAuth": {
+			file: "source: {okta: {org_url: https://acme.okta.com, api_token: x, client_id: y}}\n" + goodScope + goodTarget,
+			want: "source.okta (line 1) has both an API token and OAuth credentials; keep api_token, or client_id and private_key",
+		},
+		"client without a key": {
+			file: "source: {okta: {org_url: https://acme.okta.com, client_id: y}}\n" + goodScope + goodTarget,
+			want: "source.okta.private_key (line 1) is missing beside client_id; give private_key or private_key_file",
+		},
+		"key without a client": {
+			file: "source: {okta: {org_url: https://acme.okta.com, private_key: y}}\n" + goodScope + goodTarget,
+			want: "source.okta.client_id (line 1) is missing beside private_key; write the client id of the service app",
+		},
+		"scopes without OAuth": {
+			file: "source: {okta: {org_url: https://acme.okta.com, scopes: [a]}}\n" + goodScope + goodTarget,
+			want: "source.okta.scopes (line 1) is for OAuth credentials only; remove it, or use client_id and private_key",
+		},
+		"http beyond loopback": {
+			file: goodSource + goodScope + "target: {url: http://rootly.example/scim}\n",
+			want: "target.url (line 3) is not https, so the token would travel unencrypted; write https://, or set target.allow_http: true if the network between is trusted",
+		},
+		"a password in the address": {
+			file: goodSource + goodScope + "target: {url: https://a:b@rootly.com/scim}\n",
+			want: "target.url (line 3) holds a user name or password; remove it; the token goes into target.token",
+		},
+		"a query in the address": {
+			file: goodSource + goodScope + "target: {url: \"https://rootly.com/scim?x=1\"}\n",
+			want: "target.url (line 3) has something after the path; write the SCIM base URL; Rootly's is https://rootly.com/scim",
+		},
+		"no address": {
+			file: goodSource + goodScope + "target: {url: rootly}\n",
+			want: "target.url (line 3) is no web address; write the SCIM base URL; Rootly's is https://rootly.com/scim",
+		},
+		"the word Bearer": {
+			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, token: Bearer abc}\n",
+			want: "target.token (line 3) holds a character that no token has, such as a space; leave the word Bearer out",
+		},
+		"a schedule": {
+			file: goodSource + goodScope + goodTarget + "schedule: every day\n",
+			want: `schedule (line 4) cannot be read: expected exactly 5 fields, found 2: [every day]; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"a schedule of a time zone only": {
+			file: goodSource + goodScope + goodTarget + "schedule: \"CRON_TZ=UTC\t@daily\"\n",
+			want: `schedule (line 4) has a time zone and no schedule; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"a schedule without rest": {
+			file: goodSource + goodScope + goodTarget + "schedule: '@every 5s'\n",
+			want: `schedule (line 4) is more often than once a minute; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"a region": {
+			file: goodSource + goodScope + goodTarget + "phone_region: UK\n",
+			want: "phone_region (line 4) is no ISO 3166 region; write two capital letters, such as US or DE",
+		},
+		"a policy": {
+			file: goodSource + goodScope + goodTarget + "removals: sometimes\n",
+			want: "removals (line 4) is none of the words it may be; write apply or never",
+		},
+		"no state": {
+			file: goodSource + goodScope + goodTarget + "state: {path: ''}\n",
+			want: "state.path (line 4) is empty; name a file, such as rootly-idp-sync.db, or remove the line",
+		},
+		"several at once, in the order of the file": {
+			file: "target:\n  url: ftp://x\n  token: ''\n  tokn: x\nscope:\n  mode: groups\n",
+			env:  []string{"ROOTLY_IDP_SYNC_GUARD_GROUPS_SHARE=5"},
+			want: `target.url (line 2) is no web address; write the SCIM base URL; Rootly's is https://rootly.com/scim
+target.tokn (line 4) is not a key; did you mean token?
+scope.groups (line 5) is missing, and scope.mode groups needs it; list the groups by name, or by id as "id:…"
+guard.groups.share (from ROOTLY_IDP_SYNC_GUARD_GROUPS_SHARE) is a bare number; write 5%
+source names no directory; give exactly one of okta, file`,
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := load("c.yaml", []byte(tc.file), environment(append(tc.env, tokens...)...))
+			if diff := cmp.Diff(tc.want, errText(err)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			if cfg == nil {
+				t.Error("the configuration is nil, so nobody else can add problems")
+			}
+		})
+	}
+}
+
+func TestMissingCredentials(t *testing.T) {
+	_, err := load("c.yaml", []byte(goodOkta+"scope: {mode: all}\n"+goodTarget), environment())
+	want := `source.okta.api_token (line 1) is missing; set OKTA_API_TOKEN, give api_token or api_token_file, or use client_id and private_key
+target.token (line 3) is missing; set ROOTLY_SCIM_TOKEN, or give token or token_file; Rootly shows it under Integrations, SSO`
+	if diff := cmp.Diff(want, errText(err)); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+func TestSecretFiles(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "empty", "\n", 0o400)
+	write(t, dir, "open", canary, 0o644)
+	write(t, dir, "group", canary, 0o440)
+	write(t, dir, "good", canary, 0o400)
+	write(t, dir, "ca.pem", "no certificate", 0o644)
+	tests := map[string]struct{ target, want string }{
+		"missing": {"token_file: nowhere", "target.token_file (line 5) names DIR/nowhere, which does not exist; create it, or correct the path (it is relative to the configuration file)"},
+		"empty":   {"token_file: empty", "target.token_file (line 5) names DIR/empty, which is empty; write the secret into it"},
+		"open":    {"token_file: open", "target.token_file (line 5) names DIR/open, which others may read or change (mode 0644); chmod 0400 it; for a Kubernetes secret volume set defaultMode: 0440 and an fsGroup"},
+		"folder":  {"token_file: .", "target.token_file (line 5) names DIR, which is no regular file; name the file itself"},
+		"twice":   {"token_file: good\n  token: x", "target.token (line 6) is given twice, as a value and by target.token_file; keep one of the two"},
+		"group":   {"token_file: group", ""},
+		"no CA":   {"ca_file: none.pem", "target.ca_file (line 5) cannot be read: open DIR/none.pem: no such file or directory; name a file of PEM certificates; the path is relative to the configuration file"},
+		"not CA":  {"ca_file: ca.pem", "target.ca_file (line 5) holds no certificate; name a file of PEM certificates"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			file := goodSource + goodScope + "target:\n  url: https://rootly.com/scim\n  " + tc.target + "\n"
+			_, err := load(dir+"/c.yaml", []byte(file), environment(tokens...))
+			if diff := cmp.Diff(strings.ReplaceAll(tc.want, "DIR", dir), errText(err)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestUnreadableSyntaxSaysWhere(t *testing.T) {
+	tests := map[string]struct{ name, file, want string }{
+		"yaml":          {"c.yaml", "a: b: c", "read configuration c.yaml: yaml: mapping values are not allowed in this context"},
+		"two documents": {"c.yaml", "a: 1\n---\nb: 2\n", "read configuration c.yaml: there is more than one YAML document; keep one and remove the --- lines"},
+		"alias":         {"c.yaml", "token: *" + canary, "read configuration c.yaml: a value that starts with * is an alias in YAML; put it in quotes"},
+		"json":          {"c.json", "{\n\"a\": 1,\n}", "read configuration c.json: line 3: invalid character '}' looking for beginning of object key string"},
+		"toml":          {"c.toml", "a = 1\na = 2\n", "read configuration c.toml: toml: key a is already defined"},
+		"toml line":     {"c.toml", "a = 1\nb 2\n", "read configuration c.toml: line 2: toml: expected character ="},
+		"no format":     {"c.conf", "", `read configuration c.conf: the ending ".conf" says no format; name the file .yaml, .toml or .json`},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(tc.name, []byte(tc.file), environment())
+			if diff := cmp.Diff(tc.want, errText(err)); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDuplicateKeyInJSON(t *testing.T) {
+	_, err := load("c.json", []byte("{\"removals\": \"apply\",\n\"removals\": \"never\"}"), environment())
+	problems, _ := errors.AsType[Problems](err)
+	want := Problem{Path: "removals", Text: "stands twice, first on line 1", Remedy: "keep one of the two", Line: 2}
+	if len(problems) == 0 || problems[0] != want {
+		// Problems with a line come first, and this is the only one.
+		t.Errorf("got %v, want first %v", problems, want)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("c.yaml", example)
+	f.Add("c.json", []byte(`{"target": {"url": "http://[::1]/", "token": "${T}"}, "schedule": "CRON_TZ=UTC * * * * *"}`))
+	f.Add("c.toml", []byte("[guard.groups]\nshare = 1979-05-27\n"))
+	f.Add("c.yaml", []byte("a: &a {b: *a}\nscope: *a\nguard: {groups: {share: .nan}}\n? [x]\n: y\nmap: !!binary x\n"))
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		cfg, err := load(name, data, environment("T="+canary, tokens[0], tokens[1]))
+		if strings.Contains(errText(err), canary) {
+			t.Fatalf("a secret is in the error: %v", err)
+		}
+		if problems, ok := errors.AsType[Problems](err); ok && strings.Count(err.Error(), "\n") != len(problems)-1 {
+			t.Errorf("%d problems are not one a line:\n%s", len(problems), err)
+		}
+		if cfg == nil {
+			return
+		}
+		if _, yamlErr := cfg.YAML(); yamlErr != nil {
+			t.Errorf("the effective configuration does not print: %v", yamlErr)
+		}
+	})
+}
