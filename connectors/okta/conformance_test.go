@@ -1,0 +1,246 @@
+package okta
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
+)
+
+// smallPages makes a server grant no more than n elements a page, as Okta may at any time, so that a small company
+// fills several.
+func smallPages(n int, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if asked, err := strconv.Atoi(q.Get("limit")); err == nil && asked > n {
+			q.Set("limit", strconv.Itoa(n))
+			r.URL.RawQuery = q.Encode()
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// wanted is what a connector has to find in a company: the people whom in lets through and the groups that named does.
+func wanted(tb testing.TB, c *sim.Company, mode connectors.ScopeMode, in func(sim.Person) bool, scope, push func(sim.Group) bool) connectors.Snapshot {
+	tb.Helper()
+	ids := map[string]connectors.UserID{}
+	var users []connectors.User
+	for _, p := range c.People() {
+		ids[p.Login] = connectors.UserID(p.ID)
+		if !in(p) {
+			continue
+		}
+		u := connectors.User{
+			ID: connectors.UserID(p.ID), UserName: p.Login, Email: p.Email, GivenName: p.FirstName, FamilyName: p.LastName,
+			DisplayName: cmp.Or(p.DisplayName, p.FirstName+" "+p.LastName), Nickname: p.NickName, Department: p.Department,
+			Title: p.Title, EmployeeNumber: p.EmployeeNumber, Status: connectors.StatusActive, StatusDetail: string(p.Status),
+			Assigned: mode == connectors.ScopeAssigned,
+		}
+		switch p.Status {
+		case sim.StatusStaged:
+			u.Status = connectors.StatusStaged
+		case sim.StatusSuspended, sim.StatusDeprovisioned:
+			u.Status = connectors.StatusDisabled
+		}
+		if p.MobilePhone != "" {
+			u.Phones = []connectors.Phone{{Type: "mobile", Value: p.MobilePhone}}
+		}
+		users = append(users, u)
+	}
+	var groups []connectors.Group
+	for _, g := range c.Groups() {
+		if !scope(g) && !push(g) {
+			continue
+		}
+		group := connectors.Group{ID: connectors.GroupID(g.ID), Name: g.Name, Scope: scope(g)}
+		for _, login := range g.Members {
+			group.Members = append(group.Members, ids[login])
+		}
+		groups = append(groups, group)
+	}
+	snap, err := connectors.NewSnapshot(users, groups)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return snap
+}
+
+func listOf(name, path string) connectortest.List {
+	re := regexp.MustCompile("^" + path + "$")
+	return connectortest.List{Name: name, Match: func(r *http.Request) bool { return re.MatchString(r.URL.Path) }}
+}
+
+func TestConformance(t *testing.T) {
+	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
+	var (
+		appUsers = listOf("app users", "/api/v1/apps/[^/]+/users")
+		allUsers = listOf("users", "/api/v1/users")
+		groups   = listOf("groups", "/api/v1/groups")
+		members  = listOf("members", "/api/v1/groups/[^/]+/users")
+		none     = func(sim.Group) bool { return false }
+		oncall   = func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }
+	)
+	founded := slices.DeleteFunc(company.Groups(), func(g sim.Group) bool { return len(g.Members) < 5 })
+	if len(founded) < 2 {
+		t.Fatal("the company has too few groups of five or more")
+	}
+	inScope := func(g sim.Group) bool { return g.Name == founded[0].Name || g.ID == founded[1].ID }
+	member := func(p sim.Person) bool {
+		return slices.ContainsFunc(founded[:2], func(g sim.Group) bool { return slices.Contains(g.Members, p.Login) })
+	}
+	tests := map[string]struct {
+		query connectors.Query
+		want  connectors.Snapshot
+		lists []connectortest.List
+	}{
+		"assigned": {
+			query: connectors.Query{Mode: connectors.ScopeAssigned, Push: patterns(t, "oncall-*")},
+			want:  wanted(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none, oncall),
+			lists: []connectortest.List{appUsers, groups, members},
+		},
+		"groups": {
+			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*")},
+			want:  wanted(t, company, connectors.ScopeGroups, member, inScope, oncall),
+			lists: []connectortest.List{members},
+		},
+		"all": {
+			query: connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "id:"+founded[0].ID)},
+			want: wanted(t, company, connectors.ScopeAll, func(p sim.Person) bool { return p.Status != sim.StatusDeprovisioned },
+				none, func(g sim.Group) bool { return g.ID == founded[0].ID }),
+			lists: []connectortest.List{allUsers},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			connectortest.Run(t, connectortest.Harness{
+				New: func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
+					c, err := New(Options{OrgURL: "https://acme.okta.com", APIToken: func() string { return sim.DefaultOktaToken },
+						AppID: company.AppID(), Query: tc.query, Transport: transport})
+					if err != nil {
+						tb.Fatal(err)
+					}
+					return c
+				},
+				Server: func(testing.TB) http.Handler { return smallPages(4, sim.NewOkta(company, sim.OktaOptions{})) },
+				Want:   tc.want,
+				Lists:  tc.lists,
+			})
+		})
+	}
+}
+
+// A limit of a few requests a minute slows the read down and changes nothing of what is read.
+func TestTightRateLimit(t *testing.T) {
+	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
+	read := func(limit int) (snap connectors.Snapshot, took time.Duration) {
+		c, err := New(Options{OrgURL: "https://acme.okta.com", APIToken: func() string { return sim.DefaultOktaToken },
+			Query:     connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")},
+			Transport: connectortest.Transport(smallPages(4, sim.NewOkta(company, sim.OktaOptions{RateLimit: limit})))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			if snap, err = c.Fetch(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			took = time.Since(start)
+		})
+		return snap, took
+	}
+	want, fast := read(0)
+	got, slow := read(8)
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("read under the limit (-want +got):\n%s", diff)
+	}
+	if fast != 0 || slow < time.Minute || slow > 10*time.Minute {
+		t.Errorf("took %s without the limit and %s with it", fast, slow)
+	}
+}
+
+// The service app signs in at the simulator's token endpoint, which checks the assertion, and survives that the tokens
+// are revoked.
+func TestServiceAppAgainstTheSimulator(t *testing.T) {
+	key := newKey(t)
+	company := sim.NewCompany(sim.Config{Seed: 7, People: 20, Groups: 3})
+	server := sim.NewOkta(company, sim.OktaOptions{ClientID: "0oaSvc", PublicKey: key.public})
+	c, err := New(Options{OrgURL: "https://acme.okta.com", ClientID: "0oaSvc", PrivateKey: func() string { return key.pkcs1 },
+		AppID: company.AppID(), Query: connectors.Query{Mode: connectors.ScopeAssigned}, Transport: connectortest.Transport(server)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		snap, err := c.Fetch(t.Context())
+		if err != nil || len(snap.Users) == 0 {
+			t.Fatalf("%d users, %v", len(snap.Users), err)
+		}
+		server.RevokeTokens()
+	}
+}
+
+// A read of 10,000 app users sends the fewest requests that pages of 500 allow, or of what the server grants instead.
+func TestRequestsAreTheFewest(t *testing.T) {
+	for granted, most := range map[int]int{0: 500, 50: 50} {
+		t.Run(fmt.Sprintf("pages of %d", most), func(t *testing.T) {
+			company, assigned := largeCompany(1_200)
+			c := largeConnector(t, company, granted)
+			snap, err := c.Fetch(t.Context())
+			if err != nil || len(snap.Users) != assigned {
+				t.Fatalf("%d users, want %d, %v", len(snap.Users), assigned, err)
+			}
+			if got, want := c.Stats().Requests, (assigned+most-1)/most; got != want {
+				t.Errorf("%d requests, want %d", got, want)
+			}
+		})
+	}
+}
+
+func largeCompany(people int) (c *sim.Company, assigned int) {
+	c = sim.NewCompany(sim.Config{Seed: 1, People: people, Groups: -1})
+	for _, p := range c.People() {
+		if p.Assigned {
+			assigned++
+		}
+	}
+	return c, assigned
+}
+
+func largeConnector(tb testing.TB, company *sim.Company, granted int) *Connector {
+	tb.Helper()
+	c, err := New(Options{OrgURL: "https://acme.okta.com", APIToken: func() string { return sim.DefaultOktaToken },
+		AppID: company.AppID(), Query: connectors.Query{Mode: connectors.ScopeAssigned},
+		Transport: connectortest.Transport(sim.NewOkta(company, sim.OktaOptions{ExpandLimit: granted}))})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// BenchmarkFetch reads 10,000 app users in process; requests/min is 1 when no request is sent beyond the fewest.
+func BenchmarkFetch(b *testing.B) {
+	company, assigned := largeCompany(17_000)
+	c := largeConnector(b, company, 0)
+	reads := 0
+	for b.Loop() {
+		if _, err := c.Fetch(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		reads++
+	}
+	requests := float64(c.Stats().Requests) / float64(reads)
+	b.ReportMetric(float64(assigned), "users/op")
+	b.ReportMetric(requests, "requests/op")
+	b.ReportMetric(requests/float64((assigned+appUserPage-1)/appUserPage), "requests/min")
+}

@@ -1,0 +1,177 @@
+package okta
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// ErrDamaged is in the chain of every error about an answer that came with 200 and is not what Okta sends.
+var ErrDamaged = errors.New("the answer was damaged, nothing was concluded from it")
+
+// An Error is a request that Okta did not answer as asked. Its text ends with what to do.
+type Error struct {
+	Status  int    // the HTTP status, 0 without an answer
+	Code    string // Okta's own code such as "E0000006", or OAuth's such as "invalid_client"
+	Step    string // "listing the members of group 00g1"
+	Summary string // what Okta or the network said
+	Remedy  string
+	Err     error // ErrDamaged or nil
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("okta: ")
+	if e.Status != 0 && e.Status != http.StatusOK {
+		fmt.Fprintf(&b, "%d ", e.Status)
+	}
+	if e.Code != "" {
+		b.WriteString(e.Code + " ")
+	}
+	b.WriteString(e.Step)
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	if e.Summary != "" {
+		b.WriteString(": " + e.Summary)
+	}
+	if e.Remedy != "" {
+		b.WriteString(" (" + e.Remedy + ")")
+	}
+	return b.String()
+}
+
+// Unwrap returns ErrDamaged for a damaged answer, else nil.
+func (e *Error) Unwrap() error { return e.Err }
+
+func damaged(step, format string, args ...any) error {
+	return &Error{Status: http.StatusOK, Step: step, Summary: fmt.Sprintf(format, args...), Err: ErrDamaged}
+}
+
+// plain takes away what net/http and the SDK wrap round an error of the transport, and names the step for all others:
+// those of the context and of the SDK's decoder.
+func plain(step string, err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return fmt.Errorf("okta: %s: %w", step, err)
+}
+
+// An endpoint is what a path means to people and to rate limits.
+type endpoint struct {
+	step   string // what a request there does, for messages
+	bucket string // the family that shares a rate limit
+	list   bool   // answers an array
+	scope  string // the OAuth scope it needs
+	app    string // the id of the app
+}
+
+// endpointOf reads the path of one of the calls this package makes.
+func endpointOf(path string) endpoint {
+	rest, _ := strings.CutPrefix(path, "/api/v1/")
+	kind, rest, _ := strings.Cut(rest, "/")
+	id, sub, _ := strings.Cut(rest, "/")
+	e := endpoint{bucket: kind, list: id == "" || sub != "", scope: "okta." + kind + ".read"}
+	if id != "" {
+		e.bucket += "/*"
+	}
+	if sub != "" {
+		e.bucket += "/" + sub
+	}
+	switch {
+	case kind == "apps":
+		e.app = id
+		e.step = "reading app " + id
+		if sub != "" {
+			e.step = "listing the users of app " + id
+		}
+	case id == "":
+		e.step = "listing the " + kind
+	case sub == "":
+		e.step = "reading group " + id
+	default:
+		e.step = "listing the members of group " + id
+	}
+	return e
+}
+
+const (
+	whereAppID = "it is the 0oa… in the address of the app's page under Applications > Applications"
+	whereKey   = "Applications > the service app > General > Client Credentials"
+)
+
+// refusal makes the error of an answer other than 200.
+func refusal(at endpoint, a *answer, oauth bool) *Error {
+	e := &Error{Status: a.status, Step: at.step}
+	var body struct {
+		Code        string `json:"errorCode"`
+		Summary     string `json:"errorSummary"`
+		OAuthCode   string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(a.body, &body) == nil {
+		e.Code, e.Summary = cmp.Or(body.Code, body.OAuthCode), cmp.Or(body.Summary, body.Description)
+	}
+	if e.Code == "" && strings.Contains(a.header.Get("Www-Authenticate"), "insufficient_scope") {
+		e.Code = "insufficient_scope"
+	}
+	if a.status < 400 {
+		e.Err = ErrDamaged
+		e.Summary = "200 was expected"
+		e.Remedy = "check that the org URL is the org's own address and that no proxy answers in its place"
+		return e
+	}
+	e.Remedy = remedy(at, e.Status, e.Code, oauth)
+	return e
+}
+
+// remedy says what to do about a refused read.
+func remedy(at endpoint, status int, code string, oauth bool) string {
+	const readOnly = "the Read-only Administrator role"
+	switch {
+	case status == http.StatusUnauthorized && oauth:
+		return "the access token is refused; look at the service app's status and at System Log in the Admin Console"
+	case status == http.StatusUnauthorized:
+		return "the API token is wrong, revoked or expired after 30 days of disuse; create one under " +
+			"Security > API > Tokens as an administrator with " + readOnly
+	case status == http.StatusForbidden && oauth:
+		return fmt.Sprintf("grant the service app %s under Okta API Scopes and %s under Admin roles", at.scope, readOnly)
+	case status == http.StatusForbidden:
+		return "give the administrator who made the API token " + readOnly
+	case status == http.StatusNotFound && code == "":
+		return "this does not look like Okta; check the org URL"
+	case status == http.StatusNotFound && at.app != "":
+		return fmt.Sprintf("no app has the id %s; %s", at.app, whereAppID)
+	case status == http.StatusNotFound:
+		return "it was deleted while being read or is hidden from this credential; run again"
+	case status == http.StatusTooManyRequests:
+		return "run less often, or raise the share of the rate limit that this token or app may use under Reports > Rate Limits"
+	case status >= 500 || status == 0:
+		return "check the org URL and the network, then status.okta.com; run again"
+	default:
+		return ""
+	}
+}
+
+// tokenRemedy says what to do when the token endpoint refuses, by OAuth's code.
+func tokenRemedy(code string, scopes []string) string {
+	switch code {
+	case "invalid_client":
+		return "check client id, private key and key id: the public half of this key must be listed and active under " +
+			whereKey + ", with Public key / Private key as the authentication method"
+	case "invalid_scope", "consent_required":
+		return "grant " + strings.Join(scopes, ", ") + " to the service app under Okta API Scopes"
+	case "access_denied":
+		return "give the service app the Read-only Administrator role under Admin roles and activate it"
+	case "invalid_dpop_proof", "use_dpop_nonce":
+		return "the service app requires DPoP, which is not spoken here; switch off \"Require Demonstrating Proof of " +
+			"Possession (DPoP) header in token requests\" under General > General Settings"
+	case "unauthorized_client", "unsupported_grant_type":
+		return "the app must be an API Services app, which may use the client credentials grant"
+	default:
+		return "check the org URL, and that the app is an active API Services app"
+	}
+}

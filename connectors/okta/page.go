@@ -1,0 +1,133 @@
+package okta
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// checkBody refuses what the SDK would read as nobody: a list must be a JSON array of objects, anything else one object.
+func checkBody(a *answer, list bool) error {
+	if kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); kind != "application/json" {
+		return fmt.Errorf("it is %q, not JSON", kind)
+	}
+	body := bytes.TrimSpace(a.body)
+	if len(body) == 0 {
+		return errors.New("it is empty")
+	}
+	if !list {
+		return checkObject(body)
+	}
+	if body[0] != '[' {
+		return errors.New("it is not a JSON array")
+	}
+	var elements []json.RawMessage
+	if err := json.Unmarshal(body, &elements); err != nil {
+		return errors.New("it is not complete JSON")
+	}
+	for i, element := range elements {
+		if element[0] != '{' {
+			return fmt.Errorf("element %d is not an object", i+1)
+		}
+	}
+	return nil
+}
+
+func checkObject(body []byte) error {
+	if body[0] != '{' {
+		return errors.New("it is not a JSON object")
+	}
+	if !json.Valid(body) {
+		return errors.New("it is not complete JSON")
+	}
+	return nil
+}
+
+// cleanLinks rewrites the Link headers to one for the next page, if there is one, in the only form that the SDK reads
+// rightly. A next page anywhere but on the same listing is refused.
+func cleanLinks(request *url.URL, h http.Header) error {
+	links, err := parseLinks(h.Values("Link"))
+	if err != nil {
+		return err
+	}
+	h.Del("Link")
+	for _, link := range links {
+		if !link.next {
+			continue
+		}
+		u, err := request.Parse(link.target)
+		switch {
+		case err != nil:
+			return errors.New("the link to the next page cannot be read")
+		case !strings.EqualFold(u.Host, request.Host) || u.User != nil:
+			return fmt.Errorf("the link to the next page leads to another host, %s", u.Host)
+		case u.Path != request.Path:
+			return fmt.Errorf("the link to the next page leads to another listing, %s", u.Path)
+		case u.RawQuery == "" || u.RawQuery == request.RawQuery:
+			return errors.New("page repeated: the link to the next page leads to this one")
+		case h.Get("Link") != "":
+			return errors.New("two links to the next page")
+		}
+		if _, err := url.ParseQuery(u.RawQuery); err != nil {
+			return errors.New("the link to the next page cannot be read")
+		}
+		h.Set("Link", "<"+u.String()+`>; rel="next"`)
+	}
+	return nil
+}
+
+type link struct {
+	target string
+	next   bool
+}
+
+// parseLinks reads Link headers as RFC 8288 writes them: several, or several joined by commas, with parameters.
+func parseLinks(headers []string) ([]link, error) {
+	var links []link
+	for _, rest := range headers {
+		for rest = strings.TrimLeft(rest, " ,\t"); rest != ""; rest = strings.TrimLeft(rest, " ,\t") {
+			target, after, ok := strings.Cut(rest, ">")
+			if !ok || !strings.HasPrefix(target, "<") {
+				return nil, fmt.Errorf("a Link header cannot be read: %.80q", rest)
+			}
+			var params string
+			params, rest = cutParams(after)
+			links = append(links, link{target: target[1:], next: relNext(params)})
+		}
+	}
+	return links, nil
+}
+
+// cutParams splits at the first comma that is not within quotes.
+func cutParams(s string) (params, rest string) {
+	quoted := false
+	for i := range len(s) {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ',' && !quoted:
+			return s[:i], s[i:]
+		}
+	}
+	return s, ""
+}
+
+func relNext(params string) bool {
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(param, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "rel") {
+			continue
+		}
+		for rel := range strings.FieldsSeq(strings.Trim(strings.TrimSpace(value), `"`)) {
+			if strings.EqualFold(rel, "next") {
+				return true
+			}
+		}
+	}
+	return false
+}

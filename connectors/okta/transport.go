@@ -1,0 +1,176 @@
+package okta
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxTries = 3         // of a request that met a 5xx or the network's trouble
+	maxBody  = 128 << 20 // more in one page is not Okta
+)
+
+// transport is the http.RoundTripper below the SDK. It goes beyond what one should do, on purpose: it retries, and it
+// returns an error for every answer that is not a sound 200. What it passes up is complete, so the SDK never sees what
+// it mishandles: a 429 (it loses the headers), an io.EOF (it repeats at once and for ever), an empty body or null (it
+// reads nobody), a joined Link header (it reads the same page for ever) or an unreadable one (it panics).
+type transport struct {
+	base     http.RoundTripper
+	auth     credentials
+	timeout  time.Duration
+	limits   limits
+	log      *slog.Logger
+	requests atomic.Int64
+	waited   atomic.Int64
+}
+
+// An answer is a response read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// RoundTrip answers with a sound page or object, or an error: *Error, or that of the request's context.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, at := req.Context(), endpointOf(req.URL.Path)
+	for renewed := false; ; renewed = true {
+		var header string
+		a, err := t.send(ctx, at, func() (_ *http.Request, err error) {
+			if header, err = t.auth.header(ctx, t.send); err != nil {
+				return nil, err
+			}
+			out := req.Clone(ctx)
+			out.Header.Set("Authorization", header)
+			return out, nil
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case a.status == http.StatusUnauthorized && !renewed && t.auth.renew(header):
+			continue
+		case a.status != http.StatusOK:
+			return nil, refusal(at, a, t.auth.serviceApp())
+		}
+		if err := checkBody(a, at.list); err != nil {
+			return nil, damaged(at.step, "%v", err)
+		}
+		if err := cleanLinks(req.URL, a.header); err != nil {
+			return nil, damaged(at.step, "%v", err)
+		}
+		return &http.Response{
+			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: req,
+		}, nil
+	}
+}
+
+// send repeats a request until it is answered for good: rate limits are waited for, trouble of the server and the
+// network is met with growing gaps. build makes each attempt anew.
+func (t *transport) send(ctx context.Context, at endpoint, build func() (*http.Request, error)) (*answer, error) {
+	for failed, limited := 0, 0; ; {
+		if err := t.pause(ctx, t.limits.pause(at.bucket)); err != nil {
+			return nil, err
+		}
+		req, err := build()
+		if err != nil {
+			return nil, err
+		}
+		a, err := t.exchange(req)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil || a.status >= 500:
+			if failed++; failed == maxTries {
+				return nil, outage(at, a, err)
+			}
+			wait := backoff(failed)
+			t.log.Debug("okta request failed", "step", at.step, "wait", wait)
+			if err := t.pause(ctx, wait); err != nil {
+				return nil, err
+			}
+		case a.status == http.StatusTooManyRequests:
+			limited++
+			wait, ok := t.limits.refused(at.bucket, a.header, limited)
+			if !ok {
+				e := refusal(at, a, t.auth.serviceApp())
+				e.Summary = fmt.Sprintf("after %d waits Okta would have to be waited for another %s", limited-1, wait.Round(time.Second))
+				return nil, e
+			}
+			t.log.Info("waiting for okta's rate limit", "step", at.step, "wait", wait)
+		default:
+			if wait := t.limits.note(at.bucket, a.header); wait > 0 {
+				t.log.Info("pausing to leave okta's rate limit to others", "step", at.step, "wait", wait)
+			}
+			return a, nil
+		}
+	}
+}
+
+// exchange sends a request once and reads the answer to its end, both within the timeout.
+func (t *transport) exchange(req *http.Request) (*answer, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
+	defer cancel()
+	t.requests.Add(1)
+	resp, err := t.base.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	}
+	if len(body) > maxBody {
+		return nil, fmt.Errorf("the answer is larger than %d MB", maxBody>>20)
+	}
+	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// outage is the error after the last try. It keeps the network's words and not its error: the SDK would repeat an
+// io.EOF in the chain without end.
+func outage(at endpoint, a *answer, err error) error {
+	e := &Error{Step: at.step}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Summary = "no answer in time"
+	case err != nil:
+		e.Summary = err.Error()
+	default:
+		e.Status, e.Summary = a.status, "the server is in trouble"
+	}
+	e.Summary += fmt.Sprintf(", %d times in a row", maxTries)
+	e.Remedy = remedy(at, e.Status, "", false)
+	return e
+}
+
+// pause waits, unless ctx ends first.
+func (t *transport) pause(ctx context.Context, wait time.Duration) error {
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	start := time.Now()
+	defer func() { t.waited.Add(int64(time.Since(start))) }()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// backoff is half a second, doubled with each failure, give or take a half.
+func backoff(failed int) time.Duration {
+	base := 500 * time.Millisecond << (failed - 1)
+	return base/2 + rand.N(base)
+}
