@@ -1,0 +1,114 @@
+// Package sim is one seeded company, spoken in process or on loopback as Okta's management API and as a strict SCIM
+// 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
+// connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+)
+
+// Config describes a simulation. Its zero value is a company of about 300 people and 25 groups, before a strict SCIM
+// server that holds nobody yet.
+type Config struct {
+	Seed   uint64
+	People int // 0 is 300, negative is nobody
+	Groups int // 0 is 25, negative is none
+	Okta   OktaOptions
+	SCIM   SCIMOptions
+	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
+	LogLimit int
+}
+
+// A Sim is a company, its two servers, the faults they are under and the log they share.
+type Sim struct {
+	Company *Company
+	Okta    *Okta
+	SCIM    *SCIM
+	Faults  *Faults
+	Log     *Log
+
+	okta, scim http.Handler // with faults and log
+	token      string
+	scimToken  string
+	servers    []*Server
+}
+
+// Endpoints are what a configuration needs to know.
+type Endpoints struct {
+	OktaURL   string
+	OktaToken string
+	AppID     string
+	SCIMURL   string
+	SCIMToken string
+}
+
+// New founds the company and sets up both servers. Nothing runs until Start.
+func New(cfg Config) *Sim {
+	cfg.SCIM.Seed = cmp.Or(cfg.SCIM.Seed, cfg.Seed)
+	s := &Sim{
+		Company:   NewCompany(cfg),
+		SCIM:      NewSCIM(cfg.SCIM),
+		Faults:    NewFaults(cfg.Seed),
+		Log:       NewLog(cfg.LogLimit),
+		token:     cmp.Or(cfg.Okta.Token, DefaultOktaToken),
+		scimToken: cmp.Or(cfg.SCIM.Token, DefaultSCIMToken),
+	}
+	s.Okta = NewOkta(s.Company, cfg.Okta)
+	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
+	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
+	return s
+}
+
+// Start serves both sides on free ports of 127.0.0.1 until Close.
+func (s *Sim) Start() (Endpoints, error) {
+	okta, err := Serve(s.okta)
+	if err != nil {
+		return Endpoints{}, err
+	}
+	scim, err := Serve(s.scim)
+	if err != nil {
+		return Endpoints{}, errors.Join(err, okta.Close())
+	}
+	s.servers = append(s.servers, okta, scim)
+	return s.endpoints(okta.URL, scim.URL), nil
+}
+
+// Close stops what Start has started and returns when the last request has ended. The company and both servers'
+// state stay, so a second Start goes on where the first one ended, on other ports.
+func (s *Sim) Close() error {
+	var errs []error
+	for _, server := range s.servers {
+		errs = append(errs, server.Close())
+	}
+	s.servers = nil
+	return errors.Join(errs...)
+}
+
+// The hosts of a simulation without sockets.
+const (
+	inProcessOkta = "acme.okta.example"
+	inProcessSCIM = "rootly.example"
+)
+
+// InProcess returns endpoints that exist only behind the transport beside them: no socket, no goroutine that stays.
+func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
+	byHost := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Host {
+		case inProcessOkta:
+			s.okta.ServeHTTP(w, r)
+		case inProcessSCIM:
+			s.scim.ServeHTTP(w, r)
+		default:
+			panic(http.ErrAbortHandler) // nobody answers there
+		}
+	})
+	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessSCIM), Transport(byHost)
+}
+
+func (s *Sim) endpoints(okta, scim string) Endpoints {
+	return Endpoints{
+		OktaURL: okta, OktaToken: s.token, AppID: s.Company.AppID(), SCIMURL: scim + SCIMBase, SCIMToken: s.scimToken,
+	}
+}
