@@ -1,0 +1,128 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
+)
+
+// group sends the changes of one group that belong together: its creation with its first members, a rename, or members
+// in and out in shared requests.
+func (r *run) group(ctx context.Context, s step) {
+	intents := make([]int64, len(s))
+	for i, c := range s {
+		id, ok := r.intend(ctx, c)
+		if !ok {
+			return
+		}
+		intents[i] = id
+	}
+	start := r.now()
+	g, absent, err := r.sendGroup(ctx, s)
+	outcome := r.classify(ctx, err)
+	took := r.now().Sub(start)
+	for i, c := range s {
+		set := Settled{Intent: intents[i], Outcome: outcome, Took: took}
+		if g.ID != "" && (outcome == OutcomeDone || outcome == OutcomeNotKept) {
+			l := r.linkOf(c, g.ID, memberIDs(g.Members))
+			if outcome == OutcomeNotKept {
+				l.Stuck = stuckOf(c.Fields, err, r.plan.stuck[c.Object.key()])
+			}
+			set.Link = &l
+		}
+		cerr := err
+		if c.Verb == VerbAdd && len(absent) > 0 && cerr == nil {
+			set.Outcome = OutcomeSkipped
+			cerr = fmt.Errorf("%d of %d members do not exist in Rootly yet: %s", len(absent), len(c.Members), absent[0])
+		}
+		r.settle(ctx, c, set, cerr)
+	}
+}
+
+// sendGroup returns the group as it is now, and the people who could not be added because they could not be created.
+func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent []string, err error) {
+	head := s[0]
+	var add, remove []string
+	for _, c := range s {
+		for _, m := range c.Members {
+			switch id := r.targetOf(m.User); {
+			case id == "":
+				absent = append(absent, m.User.Name)
+			case c.Verb == VerbAdd:
+				add = append(add, id)
+			default:
+				remove = append(remove, id)
+			}
+		}
+	}
+	switch head.Verb {
+	case VerbCreate:
+		want := scimclient.Group{DisplayName: head.group.DisplayName, ExternalID: head.group.ExternalID, Members: members(add)}
+		g, err = r.Target.CreateGroup(ctx, want)
+		if e, ok := errors.AsType[*scimclient.Error](err); ok && e.Status == http.StatusConflict {
+			err = fmt.Errorf("%w; a group of that name exists and was not in the listing; the next run looks again", err)
+		}
+		return g, absent, err
+	case VerbUpdate:
+		g, err = r.Target.UpdateGroup(ctx, head.Object.Target, groupEdit(head))
+		return g, nil, err
+	}
+	if len(add)+len(remove) == 0 {
+		return scimclient.Group{}, absent, nil
+	}
+	g, err = r.Target.ChangeMembers(ctx, head.Object.Target, add, remove)
+	return g, absent, err
+}
+
+// targetOf is a person's SCIM id, known from the plan or since they were created in this run.
+func (r *run) targetOf(u Ref) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id, ok := r.targets[u.Source]; ok && u.Source != "" {
+		return id
+	}
+	return u.Target
+}
+
+func members(ids []string) []scimclient.Member {
+	out := make([]scimclient.Member, len(ids))
+	for i, id := range ids {
+		out[i] = scimclient.Member{Value: id}
+	}
+	return out
+}
+
+func groupEdit(c Change) scimclient.GroupEdit {
+	var e scimclient.GroupEdit
+	for _, f := range c.Fields {
+		switch f.Name {
+		case "displayName":
+			e.DisplayName = &c.group.DisplayName
+		case "externalId":
+			e.ExternalID = &c.group.ExternalID
+		}
+	}
+	return e
+}
+
+// stuckValues collects, by directory id, what the ledger knows of values that the server did not keep.
+func stuckValues(l Ledger, changes []Change) map[string]map[string]Stuck {
+	out := map[string]map[string]Stuck{}
+	for _, c := range changes {
+		var s map[string]Stuck
+		if c.Object.Kind == KindUser {
+			s = l.Users[connectors.UserID(c.Object.Source)].Stuck
+		} else {
+			s = l.Groups[connectors.GroupID(c.Object.Source)].Stuck
+		}
+		if len(s) > 0 && !slices.Contains([]Verb{VerbAdd, VerbRemove}, c.Verb) {
+			out[c.Object.key()] = s
+		}
+	}
+	return out
+}

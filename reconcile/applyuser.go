@@ -1,0 +1,181 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
+)
+
+// user sends one change of a person and records what came of it.
+func (r *run) user(ctx context.Context, c Change) {
+	intent, ok := r.intend(ctx, c)
+	if !ok {
+		return
+	}
+	start := r.now()
+	u, err := r.sendUser(ctx, c)
+	s := Settled{Intent: intent, Outcome: r.classify(ctx, err), Took: r.now().Sub(start)}
+	switch {
+	case c.Verb == VerbDelete && s.Outcome == OutcomeDone:
+		s.Unlink = &c.Object
+	case s.Outcome == OutcomeDone, s.Outcome == OutcomeNotKept && u.ID != "":
+		l := r.linkOf(c, u.ID, nil)
+		if s.Outcome == OutcomeNotKept {
+			l.Stuck = stuckOf(c.Fields, err, r.plan.stuck[c.Object.key()])
+		}
+		s.Link = &l
+		r.mu.Lock()
+		r.targets[c.Object.Source] = u.ID
+		r.mu.Unlock()
+	}
+	if s.Outcome == OutcomeNotKept && c.Verb == VerbDeactivate {
+		// Still active: an open door is a failure, and the ledger must not believe otherwise.
+		s.Outcome, s.Link = OutcomeFailed, nil
+	}
+	r.settle(ctx, c, s, err)
+}
+
+func (r *run) sendUser(ctx context.Context, c Change) (scimclient.User, error) {
+	switch c.Verb {
+	case VerbCreate:
+		u, err := r.Target.CreateUser(ctx, newUser(*c.user))
+		if e, ok := errors.AsType[*scimclient.Error](err); ok && e.Status == http.StatusConflict {
+			return r.adopt(ctx, c, err)
+		}
+		return u, err
+	case VerbReactivate:
+		u, err := r.Target.UpdateUser(ctx, c.Object.Target, editOf(c))
+		if scimclient.Gone(err) {
+			return r.Target.CreateUser(ctx, newUser(*c.user)) // the account we had deactivated is gone for good
+		}
+		return u, err
+	case VerbDelete:
+		return scimclient.User{}, r.Target.DeleteUser(ctx, c.Object.Target)
+	}
+	return r.Target.UpdateUser(ctx, c.Object.Target, editOf(c))
+}
+
+// adopt takes over the account that stood in the way of a create, under the rules of Match: nobody else is linked to it,
+// it carries no foreign externalId, and it is active.
+func (r *run) adopt(ctx context.Context, c Change, refusal error) (scimclient.User, error) {
+	found, err := r.Target.FindUsers(ctx, c.user.UserName)
+	if err != nil {
+		return scimclient.User{}, fmt.Errorf("%w; looking for the account in the way: %w", refusal, err)
+	}
+	if len(found) == 0 && c.Object.Target != "" {
+		return scimclient.User{}, fmt.Errorf("%w; the account we manage still exists and is hidden, as deactivated ones are on some servers: "+
+			"it was deactivated by hand, and is left so until somebody reactivates it in Rootly", refusal)
+	}
+	if len(found) != 1 {
+		return scimclient.User{}, fmt.Errorf("%w; %d accounts of that userName can be seen", refusal, len(found))
+	}
+	u := found[0]
+	owner, owned := r.plan.owned[u.ID]
+	switch {
+	case owned && owner != c.Object.Source:
+		return scimclient.User{}, fmt.Errorf("%w; the account in the way belongs to %s of the directory", refusal, owner)
+	case u.ExternalID != "" && u.ExternalID != c.user.ExternalID:
+		return scimclient.User{}, fmt.Errorf("%w; the account in the way carries the externalId %q of somebody else", refusal, u.ExternalID)
+	case !u.Active:
+		return scimclient.User{}, fmt.Errorf("%w; the account in the way is deactivated, by whom we do not know", refusal)
+	}
+	have := valuesOf(&u)
+	edit := scimclient.UserEdit{}
+	for _, f := range c.Fields {
+		setField(&edit, f.Name, have, *c.user)
+	}
+	return r.Target.UpdateUser(ctx, u.ID, edit)
+}
+
+// newUser is the resource that creates a person: nothing that is empty.
+func newUser(v UserValues) scimclient.User {
+	u := scimclient.User{
+		UserName: v.UserName, ExternalID: v.ExternalID, GivenName: v.GivenName, FamilyName: v.FamilyName,
+		DisplayName: v.DisplayName, Phones: scimPhones(v.Phones), Active: true,
+	}
+	if v.Email != "" {
+		u.Emails = []scimclient.Email{{Value: v.Email, Type: "work", Primary: true}}
+	}
+	return u
+}
+
+// editOf is what an update of an account has to say: the fields that differ, name parts and lists whole.
+func editOf(c Change) scimclient.UserEdit {
+	var e scimclient.UserEdit
+	for _, f := range c.Fields {
+		setField(&e, f.Name, UserValues{}, *c.user)
+	}
+	return e
+}
+
+// setField puts one attribute of want into an edit. have spares those that are right already.
+func setField(e *scimclient.UserEdit, name string, have, want UserValues) {
+	switch name {
+	case "userName":
+		if have.UserName != want.UserName {
+			e.UserName = &want.UserName
+		}
+	case "externalId":
+		if have.ExternalID != want.ExternalID {
+			e.ExternalID = &want.ExternalID
+		}
+	case "name.givenName", "name.familyName":
+		e.GivenName, e.FamilyName = &want.GivenName, &want.FamilyName
+	case "displayName":
+		if have.DisplayName != want.DisplayName {
+			e.DisplayName = &want.DisplayName
+		}
+	case "emails":
+		var es []scimclient.Email
+		if want.Email != "" {
+			es = []scimclient.Email{{Value: want.Email, Type: "work", Primary: true}}
+		}
+		e.Emails = &es
+	case "active":
+		e.Active = &want.Active
+	default: // phoneNumbers.<type>: the list is replaced as a whole
+		ps := scimPhones(want.Phones)
+		e.Phones = &ps
+	}
+}
+
+func scimPhones(ps []connectors.Phone) []scimclient.Phone {
+	var out []scimclient.Phone
+	for _, p := range ps {
+		out = append(out, scimclient.Phone{Value: p.Value, Type: p.Type})
+	}
+	return out
+}
+
+// stuckOf counts one more try for every field that the server did not keep.
+func stuckOf(fields []Field, err error, before map[string]Stuck) map[string]Stuck {
+	nk, ok := errors.AsType[*scimclient.NotKeptError](err)
+	if !ok {
+		return nil
+	}
+	out := map[string]Stuck{}
+	for _, f := range fields {
+		if !slices.ContainsFunc(nk.Attributes, func(a string) bool { return sameAttribute(a, f.Name) }) {
+			continue
+		}
+		s := Stuck{Value: f.To, Tries: 1}
+		if b := before[f.Name]; b.Value == f.To {
+			s.Tries = b.Tries + 1
+		}
+		out[f.Name] = s
+	}
+	return out
+}
+
+// sameAttribute matches a SCIM attribute name with a field of ours: "name" is both name parts, "phoneNumbers" each type.
+func sameAttribute(scim, field string) bool {
+	if scim == field {
+		return true
+	}
+	return len(field) > len(scim) && field[:len(scim)] == scim && field[len(scim)] == '.'
+}

@@ -1,0 +1,245 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func userRef(id, name string) Ref {
+	return Ref{Kind: KindUser, Source: id, Target: "t-" + id, Name: name}
+}
+
+func groupRef(id, name string) Ref {
+	return Ref{Kind: KindGroup, Source: id, Target: "t-" + id, Name: name}
+}
+
+// everything is a plan with each verb, reason, note kind and cause of holding.
+func everything() Plan {
+	objection := Objection{
+		Axis: AxisDeactivations, Count: 2, Limit: 1, Of: 5,
+		Text:   "2 of 5 managed people would be deactivated, at most 1 may be at once",
+		Remedy: "look through the held changes; if they are right, raise guard.deactivations for one run",
+	}
+	return Plan{
+		Source: "okta:acme.okta.com",
+		Target: "https://rootly.com/scim",
+		At:     time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC),
+		Changes: []Change{
+			{Verb: VerbLink, Object: userRef("u1", "lina@acme.com"), Why: WhyFirstMatch, Detail: "by userName"},
+			{Verb: VerbCreate, Object: Ref{Kind: KindUser, Source: "u2", Name: "nora@acme.com"}, Why: WhyJoined, Detail: "scope.mode assigned",
+				Fields: []Field{{Name: "userName", To: "nora@acme.com", Why: WhyJoined}, {Name: "active", To: "true", Why: WhyJoined}}},
+			{Verb: VerbReactivate, Object: userRef("u3", "rosa@acme.com"), Why: WhyReturned,
+				Fields: []Field{{Name: "active", From: "false", To: "true", Why: WhyReturned}, {Name: "displayName", From: "Rosa", To: "Rosa Roth", Why: WhyDirectory}}},
+			{Verb: VerbUpdate, Object: userRef("u4", "otto@acme.com"), Why: WhyDirectory, Fields: []Field{
+				{Name: "userName", From: "otto.alt@acme.com", To: "otto@acme.com", Why: WhyDirectory},
+				{Name: "displayName", From: "by hand", To: "Otto Ott", Why: WhyDrift},
+				{Name: "phoneNumbers.mobile", From: "+15550100", To: "", Why: WhyDirectory}}},
+			{Verb: VerbUpdate, Object: userRef("u5", "dora@acme.com"), Why: WhyDrift, Fields: []Field{{Name: "name.givenName", From: "D\u00a0", To: "Dora", Why: WhyDrift}}},
+			{Verb: VerbUpdate, Object: userRef("u6", "cora@acme.com"), Why: WhyConfig, Fields: []Field{{Name: "displayName", From: "Cora", To: "C.", Why: WhyConfig}}},
+			{Verb: VerbCreate, Object: Ref{Kind: KindGroup, Source: "g1", Name: "oncall-web"}, Why: WhyJoined},
+			{Verb: VerbUpdate, Object: groupRef("g2", "oncall-data"), Why: WhyDirectory, Fields: []Field{{Name: "displayName", From: "oncall-db", To: "oncall-data", Why: WhyDirectory}}},
+			{Verb: VerbAdd, Object: Ref{Kind: KindGroup, Source: "g1", Name: "oncall-web"}, Why: WhyJoined, Members: []Membership{
+				{User: userRef("u2", "nora@acme.com"), Why: WhyJoined}, {User: userRef("u3", "rosa@acme.com"), Why: WhyReturned}}},
+			{Verb: VerbRemove, Object: groupRef("g2", "oncall-data"), Why: WhyDirectory, Members: []Membership{
+				{User: userRef("u4", "otto@acme.com"), Why: WhyDirectory}, {User: userRef("x9", "stranger@acme.com"), Why: WhyDrift}}},
+			{Verb: VerbDeactivate, Object: userRef("u7", "lars@acme.com"), Why: WhyLeftScope, Detail: "not assigned to the application"},
+			{Verb: VerbDeactivate, Object: userRef("u8", "dirk@acme.com"), Why: WhyDisabled, Detail: "SUSPENDED",
+				Fields: []Field{{Name: "active", From: "true", To: "false", Why: WhyDisabled}}},
+			{Verb: VerbDelete, Object: userRef("u9", "gero@acme.com"), Why: WhyGone},
+		},
+		Held: []Change{
+			{Verb: VerbUpdate, Object: userRef("u12", "wait@acme.com"), Why: WhyDirectory, Held: "waiting after 2 failed tries until 2026-03-01 04:00 UTC: 403 Forbidden"},
+			{Verb: VerbDeactivate, Object: userRef("u10", "held1@acme.com"), Why: WhyGone, Held: objection.Text},
+			{Verb: VerbDeactivate, Object: userRef("u11", "held2@acme.com"), Why: WhyGone, Held: objection.Text},
+		},
+		Objections: []Objection{objection},
+		Notes: []Note{
+			{Kind: NoteConflict, Object: userRef("n1", "twin@acme.com"), Text: "two people of the directory map to this userName: n1, n2", Remedy: "give one of them another userName, or exclude one"},
+			{Kind: NoteUnmapped, Object: userRef("n3", "svc"), Text: `userName "svc" is no e-mail address`, Remedy: "set map.userName"},
+			{Kind: NoteProtected, Object: userRef("n4", "ceo@acme.com"), Text: `guard.protect has "ceo@acme.com"; would be deactivated`},
+			{Kind: NoteExcluded, Object: userRef("n5", "svc-a@acme.com"), Text: `scope.exclude has "svc-*@acme.com"`},
+			{Kind: NoteByHand, Object: userRef("n6", "hand@acme.com"), Text: "active in the directory, deactivated in Rootly by hand"},
+			{Kind: NoteStuck, Object: userRef("n7", "stuck@acme.com"), Text: "Rootly accepted displayName twice and did not keep it"},
+			{Kind: NoteLeft, Object: groupRef("n8", "oncall-old"), Text: "gone from the directory"},
+			{Kind: NoteWaiting, Object: userRef("n9", "later@acme.com"), Text: "refused 2 times, next try in 3 hours"},
+		},
+		Counts: Counts{Directory: 300, InScope: 280, Groups: 25, TargetUsers: 281, TargetGroups: 26, Managed: 279, ManagedGroups: 25},
+		Writes: 14,
+	}
+}
+
+func applied() Report {
+	p := everything()
+	r := Report{Plan: p, Cycle: 7, Took: 3210 * time.Millisecond, Stopped: "interrupted"}
+	for i, c := range p.Changes {
+		res := Result{Change: c, Outcome: OutcomeDone, Took: 20 * time.Millisecond}
+		switch i {
+		case 3:
+			res.Outcome, res.Error, res.Remedy = OutcomeFailed, "update user: 403 Forbidden\nnot yours", "ask in Rootly who may change this person"
+		case 9:
+			res.Outcome, res.Error = OutcomeUnknown, "change members: outcome unknown: unexpected EOF"
+		case 12:
+			res.Outcome = OutcomeSkipped
+		}
+		r.Results = append(r.Results, res)
+	}
+	return r
+}
+
+func mustJSON(t *testing.T) func([]byte, error) string {
+	return func(b []byte, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+}
+
+func TestRenderingsAreAsReviewed(t *testing.T) {
+	brackets := func(name string) func(string) string {
+		return func(s string) string { return "<" + name + ">" + s + "</>" }
+	}
+	colours := Palette{Add: brackets("add"), Change: brackets("change"), Remove: brackets("remove"), Warn: brackets("warn"), Strong: brackets("strong"), Faint: brackets("faint")}
+	plan, report := everything(), applied()
+	empty := Plan{Source: plan.Source, Target: plan.Target, At: plan.At, Counts: plan.Counts}
+	renderings := map[string]string{
+		"plan.txt":          plan.Text(TextOptions{}),
+		"plan-coloured.txt": plan.Text(TextOptions{Palette: colours}),
+		"plan.md":           plan.Markdown(),
+		"plan.json":         mustJSON(t)(plan.JSON()),
+		"empty.txt":         empty.Text(TextOptions{}),
+		"empty.json":        mustJSON(t)(empty.JSON()),
+		"report.txt":        report.Text(TextOptions{}),
+		"report-brief.txt":  report.Text(TextOptions{Brief: true}),
+		"report.md":         report.Markdown(),
+		"report.json":       mustJSON(t)(report.JSON()),
+	}
+	for name, got := range renderings {
+		t.Run(name, func(t *testing.T) {
+			golden := filepath.Join("testdata", "render", name)
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("rendering (-want +got; -update writes it):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryChangeHeldAndNoteAppearsInEveryRendering(t *testing.T) {
+	p := everything()
+	for name, out := range map[string]string{"text": p.Text(TextOptions{Limit: 1}), "markdown": p.Markdown(), "json": mustJSON(t)(p.JSON())} {
+		for _, c := range append(p.Changes[9:], p.Held...) { // what takes away is never shortened
+			if !strings.Contains(out, c.Object.Name) {
+				t.Errorf("%s lacks %s", name, c.Key())
+			}
+		}
+		for _, n := range p.Notes {
+			if !strings.Contains(out, n.Object.Name) {
+				t.Errorf("%s lacks the %s note", name, n.Kind)
+			}
+		}
+	}
+}
+
+func TestLimitShortensOnlyWhatGives(t *testing.T) {
+	p := Plan{}
+	for _, n := range []string{"a", "b", "c", "d"} {
+		p.Changes = append(p.Changes,
+			Change{Verb: VerbCreate, Object: userRef(n, n+"-new@acme.com"), Why: WhyJoined},
+			Change{Verb: VerbDeactivate, Object: userRef(n, n+"-old@acme.com"), Why: WhyGone})
+	}
+	out := p.Text(TextOptions{Limit: 1})
+	if n := strings.Count(out, "-new@acme.com"); n != 1 {
+		t.Errorf("%d creations shown, want 1:\n%s", n, out)
+	}
+	if !strings.Contains(out, "3 more to create") {
+		t.Errorf("the rest is not counted:\n%s", out)
+	}
+	if n := strings.Count(out, "-old@acme.com"); n != 4 {
+		t.Errorf("%d deactivations shown, want all 4:\n%s", n, out)
+	}
+}
+
+// hostile is what a directory entry may try on a terminal, a forge and a parser.
+const hostile = "eve\x1b[2J\x1b]0;pwn\x07\u202egpj.exe\u200b\u0085\x7f\U000e0041`a`@team <b> [x](http://evil) | www.evil.com\xff\nPlan: nothing"
+
+func hostilePlan() Plan {
+	c := Change{Verb: VerbUpdate, Object: Ref{Kind: KindUser, Source: hostile, Name: hostile}, Why: WhyDirectory, Detail: hostile,
+		Fields: []Field{{Name: "displayName", From: hostile, To: hostile, Why: WhyDirectory}}}
+	members := Change{Verb: VerbRemove, Object: Ref{Kind: KindGroup, Source: "g", Name: hostile}, Why: WhyDirectory,
+		Members: []Membership{{User: c.Object, Why: WhyDrift}}}
+	held := c
+	held.Held = hostile
+	return Plan{Source: hostile, Changes: []Change{c, members}, Held: []Change{held},
+		Objections: []Objection{{Axis: AxisRenames, Text: hostile, Remedy: hostile}},
+		Notes:      []Note{{Kind: NoteConflict, Object: c.Object, Text: hostile, Remedy: hostile}}}
+}
+
+func TestNoControlOrFormattingCharacterOfADirectoryReachesTheReader(t *testing.T) {
+	p := hostilePlan()
+	r := Report{Plan: p, Stopped: hostile, Results: []Result{{Change: p.Changes[0], Outcome: OutcomeFailed, Error: hostile, Remedy: hostile}}}
+	for name, out := range map[string]string{
+		"plan text": p.Text(TextOptions{}), "plan markdown": p.Markdown(), "plan json": mustJSON(t)(p.JSON()),
+		"report text": r.Text(TextOptions{}), "report markdown": r.Markdown(), "report json": mustJSON(t)(r.JSON()),
+	} {
+		for _, c := range out {
+			if c != '\n' && hidden(c) || c == '\uFFFD' && !strings.Contains(name, "json") {
+				t.Errorf("%s contains %U", name, c)
+			}
+		}
+		if strings.Contains(out, "\nPlan: nothing") {
+			t.Errorf("%s lets a name begin a line", name)
+		}
+	}
+}
+
+func TestMarkdownOfADirectoryIsInert(t *testing.T) {
+	for in, want := range map[string]string{
+		"@team and <b>":         `@<!-- -->team and \<b\>`,
+		"anna@acme.com":         "anna@acme.com",
+		"[x](http://evil)":      `\[x\](http\://evil)`,
+		"see www.evil.com":      `see www\.evil.com`,
+		"a\nb":                  "a; b",
+		"`code` *bold* _it_ #1": "\\`code\\` \\*bold\\* \\_it\\_ #1",
+	} {
+		if got := EscapeMarkdown(in); got != want {
+			t.Errorf("EscapeMarkdown(%q) = %s, want %s", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"plain": "`plain`", "a`b": "`` a`b ``", "a``b`": "``` a``b` ```", "": "`  `"} {
+		if got := code(in); got != want {
+			t.Errorf("code(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestJSONOfHostileNamesStaysJSON(t *testing.T) {
+	var got struct {
+		Format  string
+		Changes []struct{ Object Ref }
+	}
+	if err := json.Unmarshal([]byte(mustJSON(t)(hostilePlan().JSON())), &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.ToValidUTF8(hostile, "\uFFFD"); got.Changes[0].Object.Name != want {
+		t.Errorf("name came back as %q, want %q", got.Changes[0].Object.Name, want)
+	}
+}
