@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// A pair is one directory and one target. Links mean something between these two only.
+type pair struct{ source, target string }
+
+// Source is the directory's tenant that the store is bound to.
+func (s *Store) Source() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound.source
+}
+
+// Target is the SCIM base URL that the store is bound to.
+func (s *Store) Target() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bound.target
+}
+
+const readBinding = `SELECT source, target FROM meta WHERE pipeline = ?`
+
+// bind writes the pair into a new store and compares it in an old one.
+func (s *Store) bind(ctx context.Context, db *sql.DB, allowOther bool) error {
+	const insert = `INSERT INTO meta (pipeline, lineage, source, target, bound) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	err := db.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
+	if errors.Is(err, sql.ErrNoRows) {
+		if _, err := db.ExecContext(ctx, insert, s.pipeline, rand.Text(), s.own.source, s.own.target, millis(s.now())); err != nil {
+			return fmt.Errorf("bind state: %w", err)
+		}
+		err = db.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
+	}
+	if err != nil {
+		return fmt.Errorf("read binding: %w", err)
+	}
+	if s.own != s.bound && !allowOther {
+		return s.foreign(s.own, s.bound)
+	}
+	return nil
+}
+
+// stillBound proves that the store belongs to the caller's pair now: another process may have bound it anew since Open.
+func (s *Store) stillBound(t *tx) error {
+	var bound pair
+	if err := t.row(readBinding, []any{s.pipeline}, []any{&bound.source, &bound.target}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bound = bound
+	if s.own != bound {
+		return s.foreign(s.own, bound)
+	}
+	return nil
+}
+
+func (s *Store) foreign(own, bound pair) error {
+	return fmt.Errorf("state %s belongs to directory %s and target %s, not to %s and %s: set another state.path for this pair, put the old source and target.url back, or bind it anew with `adopt --relink`",
+		s.path, bound.source, bound.target, own.source, own.target)
+}
+
+// Relink binds the store to another directory or target. What was known between the old two goes: links, escrow, sets
+// that wait, pins, the last snapshot and the rules, so that the next cycle is a first contact. The history stays, with a row
+// that says by whom; changes of unknown outcome are settled as OutcomeAbandoned. The caller has the writer's lock.
+func (s *Store) Relink(ctx context.Context, source, target, by string) error {
+	by, err := decider(by)
+	switch {
+	case err != nil:
+		return fmt.Errorf("relink: %w", err)
+	case source == "" || target == "":
+		return fmt.Errorf("relink: source %q and target %q must both be set", source, target)
+	case !s.locked.Load():
+		return errors.New("relink: the writer's lock is not held")
+	}
+	next := pair{source, target}
+	err = s.write(ctx, "relink", func(t *tx) error {
+		var bound pair
+		if err := t.row(readBinding, []any{s.pipeline}, []any{&bound.source, &bound.target}); err != nil {
+			return err
+		}
+		if bound == next {
+			return fmt.Errorf("state %s belongs to directory %s and target %s already: nothing is to be bound anew", s.path, source, target)
+		}
+		for _, forget := range []string{
+			`DELETE FROM links WHERE pipeline = ?`,
+			`DELETE FROM escrow WHERE pipeline = ?`,
+			`DELETE FROM held_sets WHERE pipeline = ? AND used IS NULL`,
+			`DELETE FROM pins WHERE pipeline = ?`,
+			`DELETE FROM snapshots WHERE pipeline = ?`,
+		} {
+			if err := t.exec(forget, s.pipeline); err != nil {
+				return err
+			}
+		}
+		now := millis(s.now())
+		err := t.exec(`UPDATE changes SET outcome = ?, settled = ?, wanted = NULL WHERE pipeline = ? AND (outcome IS NULL OR outcome = 'unknown')`,
+			OutcomeAbandoned, now, s.pipeline)
+		if err != nil {
+			return err
+		}
+		note := fmt.Sprintf("relinked by %s: was %s and %s", by, bound.source, bound.target)
+		if err := t.exec(`INSERT INTO cycles (pipeline, started, finished, note) VALUES (?, ?, ?, ?)`, s.pipeline, now, now, note); err != nil {
+			return err
+		}
+		return t.exec(`UPDATE meta SET source = ?, target = ?, bound = ?, rules = '', texts = NULL WHERE pipeline = ?`, source, target, now, s.pipeline)
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own, s.bound = next, next
+	return nil
+}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
+)
+
+// A Cycle is one run as it was recorded. Finished is zero while it runs, and for ever when it was killed.
+type Cycle struct {
+	ID       int64
+	Started  time.Time
+	Finished time.Time
+	Summary  reconcile.CycleSummary
+	Note     string // what it was when it was no sync: "adopted by alice"
+}
+
+// What the history has besides a plan's own words.
+const (
+	VerbUnlink       reconcile.Verb    = "unlink"    // a link given up by Adopt; nothing was sent
+	WhyAdopted       reconcile.Why     = "adopted"   // somebody decided it; Detail says who
+	OutcomeAbandoned reconcile.Outcome = "abandoned" // still unknown when Relink left its directory or target
+)
+
+// An Entry is one recorded change. Outcome is "" while the change is open.
+type Entry struct {
+	ID       int64
+	Cycle    int64
+	Change   reconcile.Change
+	User     *reconcile.UserValues  // what an open change leads to
+	Group    *reconcile.GroupValues // what an open change leads to
+	Outcome  reconcile.Outcome
+	Error    string
+	Intended time.Time
+	Settled  time.Time // zero while open
+	Took     time.Duration
+}
+
+// A Filter chooses entries; a zero field does not restrict.
+type Filter struct {
+	Cycle int64
+	// Person is a person's or group's name, directory id or, while linked, SCIM id. A person's history has the changes
+	// of groups that the person joined or left.
+	Person string
+	Since  time.Time
+	Limit  int // 100 when zero
+}
+
+// Cycles returns the latest cycles, newest first, 20 when limit is not positive.
+func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
+	if limit <= 0 {
+		limit = 20
+	}
+	var list []Cycle
+	err := each(ctx, s.ro, func(rows *sql.Rows) error {
+		var c Cycle
+		var started int64
+		var finished sql.NullInt64
+		m := &c.Summary
+		if err := rows.Scan(&c.ID, &started, &finished, &m.Rules, &m.Planned, &m.Done, &m.Failed, &m.Held, &m.Skipped, &m.Error, &c.Note); err != nil {
+			return err
+		}
+		c.Started = fromMillis(started)
+		if finished.Valid {
+			c.Finished = fromMillis(finished.Int64)
+		}
+		list = append(list, c)
+		return nil
+	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles WHERE pipeline = ? ORDER BY id DESC LIMIT ?`, s.pipeline, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read cycles: %w", explain(s.path, err))
+	}
+	return list, nil
+}
+
+// Changes returns the entries that the filter chooses, newest first.
+func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
+	query := `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = ?1`
+	if f.Cycle != 0 {
+		query += ` AND cycle = ?2`
+	}
+	if !f.Since.IsZero() {
+		query += ` AND intended >= ?3`
+	}
+	if f.Person != "" {
+		query = `WITH who (id) AS (
+			VALUES (?4)
+			UNION SELECT source FROM changes WHERE pipeline = ?1 AND name = ?4 COLLATE NOCASE
+			UNION SELECT source FROM links WHERE pipeline = ?1 AND (target = ?4 OR last ->> 'userName' = ?4 COLLATE NOCASE)
+		) ` + query + ` AND id IN (
+			SELECT id FROM changes WHERE pipeline = ?1 AND source IN who
+			UNION SELECT change FROM change_people WHERE pipeline = ?1 AND person IN who)`
+	}
+	query += ` ORDER BY id DESC LIMIT ?5`
+	var list []Entry
+	err := each(ctx, s.ro, func(rows *sql.Rows) error {
+		e, err := scanEntry(rows)
+		list = append(list, e)
+		return err
+	}, query, s.pipeline, f.Cycle, millis(f.Since), f.Person, cmp.Or(max(f.Limit, 0), 100))
+	if err != nil {
+		return nil, fmt.Errorf("read changes: %w", explain(s.path, err))
+	}
+	return list, nil
+}
+
+// CycleChanges returns all entries of a cycle in their order, as undo needs them: an object that the cycle created has
+// the SCIM id that it got.
+func (s *Store) CycleChanges(ctx context.Context, cycle int64) ([]Entry, error) {
+	var list []Entry
+	err := each(ctx, s.ro, func(rows *sql.Rows) error {
+		e, err := scanEntry(rows)
+		list = append(list, e)
+		return err
+	}, `SELECT `+entryColumns+` FROM changes WHERE cycle = ? AND pipeline = ? ORDER BY id`, cycle, s.pipeline)
+	if err == nil && len(list) == 0 {
+		err = s.ro.QueryRowContext(ctx, `SELECT id FROM cycles WHERE id = ? AND pipeline = ?`, cycle, s.pipeline).Scan(&cycle)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, noCycle(cycle)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read changes of cycle %d: %w", cycle, explain(s.path, err))
+	}
+	return list, nil
+}
+
+func noCycle(cycle int64) error {
+	return fmt.Errorf("there is no cycle %d on record (`history` lists them)", cycle)
+}
+
+// Escrow returns the objects that wait for a later cycle, the next one first.
+func (s *Store) Escrow(ctx context.Context) ([]reconcile.Waiting, error) {
+	list, err := s.readEscrow(ctx, s.ro)
+	if err != nil {
+		return nil, fmt.Errorf("read escrow: %w", explain(s.path, err))
+	}
+	return list, nil
+}
+
+// Links counts who and what we manage.
+func (s *Store) Links(ctx context.Context) (users, groups int, err error) {
+	err = s.ro.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE kind = 'user'), count(*) FILTER (WHERE kind = 'group') FROM links WHERE pipeline = ?`, s.pipeline).Scan(&users, &groups)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count links: %w", explain(s.path, err))
+	}
+	return users, groups, nil
+}
+
+const entryColumns = `id, cycle, verb, kind, source, target, name, why, detail, fields, members, spends, wanted, intended, settled, took, outcome, error`
+
+func scanEntry(rows *sql.Rows) (Entry, error) {
+	var e Entry
+	var fields, members, spends, wanted sql.RawBytes
+	var intended, took int64
+	var settled sql.NullInt64
+	var outcome sql.NullString
+	c := &e.Change
+	err := rows.Scan(&e.ID, &e.Cycle, &c.Verb, &c.Object.Kind, &c.Object.Source, &c.Object.Target, &c.Object.Name, &c.Why, &c.Detail,
+		&fields, &members, &spends, &wanted, &intended, &settled, &took, &outcome, &e.Error)
+	if err != nil {
+		return Entry{}, err
+	}
+	var values any = &e.User
+	if c.Object.Kind == reconcile.KindGroup {
+		values = &e.Group
+	}
+	if err := errors.Join(decode(fields, &c.Fields), decode(members, &c.Members), decode(spends, &c.Spends), decode(wanted, values)); err != nil {
+		return Entry{}, fmt.Errorf("change %d: %w", e.ID, err)
+	}
+	e.Outcome, e.Intended, e.Took = reconcile.Outcome(outcome.String), fromMillis(intended), time.Duration(took)*time.Microsecond
+	if settled.Valid {
+		e.Settled = fromMillis(settled.Int64)
+	}
+	return e, nil
+}
