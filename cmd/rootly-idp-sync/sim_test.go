@@ -1,0 +1,291 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
+)
+
+type simulationKey struct{}
+
+// A simulation is the company of one script.
+type simulation struct {
+	env *testscript.Env
+	sim *sim.Sim
+}
+
+func (s *simulation) close() error {
+	if s.sim == nil {
+		return nil
+	}
+	return s.sim.Close()
+}
+
+// runSim is the script command sim. Its words are in simWords.
+func runSim(ts *testscript.TestScript, neg bool, args []string) {
+	s := ts.Value(simulationKey{}).(*simulation)
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: sim word [args]")
+	}
+	if s.sim == nil && args[0] != "start" {
+		ts.Fatalf("sim start comes first")
+	}
+	word, ok := simWords[args[0]]
+	if !ok {
+		ts.Fatalf("sim has no word %q", args[0])
+	}
+	ts.Check(word(s, ts, args[1:]))
+}
+
+var simWords = map[string]func(s *simulation, ts *testscript.TestScript, args []string) error{
+	// start [people=n] [groups=n] [page=n] [latency=d]: a company, empty unless people are asked for, and a
+	// configuration for it in rootly-idp-sync.yaml unless the script has one.
+	"start": (*simulation).start,
+	// join login [group...]: somebody is hired; the name is made of the login.
+	"join": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		first, last, _ := strings.Cut(strings.Split(args[0], "@")[0], ".")
+		_, err := s.sim.Company.Join(sim.Person{
+			Login: args[0], Email: args[0], FirstName: title(first), LastName: title(last), DisplayName: strings.TrimSpace(title(first) + " " + title(last)),
+			Direct: true, Status: sim.StatusActive,
+		}, args[1:]...)
+		return err
+	},
+	"group": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		_, err := s.sim.Company.CreateGroup(sim.Group{Name: args[0], Type: "OKTA_GROUP"})
+		return err
+	},
+	"delete": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.Delete(args[0])
+	},
+	"leave": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.Leave(args[0])
+	},
+	"return": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.Return(args[0])
+	},
+	"suspend": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.Suspend(args[0])
+	},
+	"email": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.ChangeEmail(args[0], args[1])
+	},
+	"unsuspend": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.Unsuspend(args[0])
+	},
+	// reset: forget the requests so far.
+	"reset": func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Log.Reset(); return nil },
+	// nick login nickname
+	"nick": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.EditPerson(args[0], func(p *sim.Person) { p.NickName = args[1] })
+	},
+	"day": func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Company.NextDay(); return nil },
+	// hand name|deactivate user [value]: what somebody does in Rootly's own pages.
+	"hand": (*simulation).hand,
+	// fault side method path kind[=value] [times=n] [after=n]: user:NAME in place of path is that user.
+	"fault": (*simulation).fault,
+	"heal":  func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Faults.Clear(); return nil },
+	"notsetup": func(s *simulation, _ *testscript.TestScript, _ []string) error {
+		s.sim.SCIM.SetOptions(func(o *sim.SCIMOptions) { o.NotSetUp = true })
+		return nil
+	},
+	// writes n: how many requests asked Rootly for a change since the start or the last such question.
+	"writes": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		got := s.sim.Log.CountWrites()
+		s.sim.Log.Reset()
+		if fmt.Sprint(got) != args[0] {
+			return fmt.Errorf("%d writes, want %s", got, args[0])
+		}
+		return nil
+	},
+	// await n: until so many changes were asked for.
+	"await": (*simulation).await,
+	// user name active|inactive|absent [displayName]
+	"user": (*simulation).user,
+	// members group [names...]
+	"members": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		if got, want := strings.Join(s.sim.SCIM.MembersOf(args[0]), " "), strings.Join(args[1:], " "); got != want {
+			return fmt.Errorf("members of %s are %q, want %q", args[0], got, want)
+		}
+		return nil
+	},
+}
+
+func (s *simulation) start(ts *testscript.TestScript, args []string) error {
+	o := options(args)
+	cfg := sim.Config{Seed: 1, People: -1, Groups: -1, SCIM: sim.RootlyLike()}
+	if n := o.number("people"); n > 0 {
+		cfg.People = n
+	}
+	if n := o.number("groups"); n > 0 {
+		cfg.Groups = n
+	}
+	cfg.Okta.ExpandLimit = o.number("page")
+	cfg.Okta.Token, cfg.SCIM.Token = "canary-okta-token", "canary-scim-token"
+	s.sim = sim.New(cfg)
+	if text, ok := o["latency"]; ok {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return err
+		}
+		s.sim.Faults.Add(sim.Rule{Side: sim.SideSCIM, Fault: sim.Latency(d)})
+	}
+	ends, err := s.sim.Start()
+	if err != nil {
+		return err
+	}
+	for k, v := range map[string]string{
+		"OKTA_URL": ends.OktaURL, "OKTA_API_TOKEN": ends.OktaToken, "APP_ID": ends.AppID, "SCIM_URL": ends.SCIMURL, "ROOTLY_SCIM_TOKEN": ends.SCIMToken,
+	} {
+		ts.Setenv(k, v)
+	}
+	path := ts.MkAbs("rootly-idp-sync.yaml")
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return os.WriteFile(path, []byte(standard), 0o600)
+}
+
+// standard is the configuration of scripts that need no other one. One write at a time keeps the order of ids.
+const standard = `source:
+  okta:
+    org_url: ${OKTA_URL}
+    api_token: ${OKTA_API_TOKEN}
+    app_id: ${APP_ID}
+scope:
+  mode: assigned
+groups:
+  push: ["oncall-*"]
+target:
+  url: ${SCIM_URL}
+  token: ${ROOTLY_SCIM_TOKEN}
+  max_rate: 0
+  concurrency: 1
+`
+
+type keyValues map[string]string
+
+func options(args []string) keyValues {
+	out := keyValues{}
+	for _, a := range args {
+		k, v, _ := strings.Cut(a, "=")
+		out[k] = v
+	}
+	return out
+}
+
+func (o keyValues) number(key string) int {
+	n, err := strconv.Atoi(o[key])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (s *simulation) hand(_ *testscript.TestScript, args []string) error {
+	switch args[0] {
+	case "name":
+		return s.sim.SCIM.EditUser(args[1], func(u *sim.SCIMUser) { u.DisplayName = args[2] })
+	case "deactivate":
+		return s.sim.SCIM.EditUser(args[1], func(u *sim.SCIMUser) { u.Active = false })
+	case "add":
+		_, err := s.sim.SCIM.AddUser(sim.SCIMUser{UserName: args[1], DisplayName: args[2], Active: true})
+		return err
+	}
+	return fmt.Errorf("sim hand: what is %q?", args[0])
+}
+
+func (s *simulation) fault(_ *testscript.TestScript, args []string) error {
+	if len(args) < 4 {
+		return fmt.Errorf("usage: sim fault side method path kind[=value] [times=n] [after=n]")
+	}
+	path := args[2]
+	if name, ok := strings.CutPrefix(path, "user:"); ok {
+		u, found := s.sim.SCIM.User(name)
+		if !found {
+			return fmt.Errorf("Rootly has no user %s", name)
+		}
+		path = sim.SCIMBase + "/Users/" + u.ID
+	}
+	kind, value, _ := strings.Cut(args[3], "=")
+	status, _ := strconv.Atoi(value) // 0 for kinds that have none
+	var f sim.Fault
+	switch kind {
+	case "refuse":
+		f = sim.Refusal(status)
+	case "half":
+		f = sim.TruncatedJSON()
+	case "cut":
+		f = sim.CutInBody()
+	case "empty":
+		f = sim.EmptyPage()
+	case "nothing":
+		f = sim.Body("")
+	case "null":
+		f = sim.Body("null")
+	case "nocontent":
+		f = sim.NoContent()
+	case "repeat":
+		f = sim.RepeatPage()
+	case "loop":
+		f = sim.RepeatLink()
+	case "latency":
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return err
+		}
+		f = sim.Latency(d)
+	case "done-then":
+		f = sim.AppliedThenRefused(status)
+	case "done-then-cut":
+		f = sim.AppliedThenCut()
+	case "login-page":
+		f = sim.HTMLPage()
+	default:
+		return fmt.Errorf("sim fault: what is %q?", kind)
+	}
+	o := options(args[4:])
+	s.sim.Faults.Add(sim.Rule{Side: sim.Side(args[0]), Method: args[1], Path: path, Fault: f, Times: o.number("times"), After: o.number("after")})
+	return nil
+}
+
+func (s *simulation) await(_ *testscript.TestScript, args []string) error {
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for s.sim.Log.CountWrites() < want {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return fmt.Errorf("%d writes after 30 seconds, want %d", s.sim.Log.CountWrites(), want)
+		}
+	}
+	return nil
+}
+
+func (s *simulation) user(_ *testscript.TestScript, args []string) error {
+	u, found := s.sim.SCIM.User(args[0])
+	got := "absent"
+	switch {
+	case found && u.Active:
+		got = "active"
+	case found:
+		got = "inactive"
+	}
+	if got != args[1] {
+		return fmt.Errorf("%s is %s, want %s", args[0], got, args[1])
+	}
+	if len(args) > 2 && u.DisplayName != args[2] {
+		return fmt.Errorf("%s is called %q, want %q", args[0], u.DisplayName, args[2])
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+// Package app is the command line: the verbs, what they print, and the wiring of configuration, directory, store and
+// target into a cycle. It links no directory's SDK; the openers it is given do.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/config"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
+)
+
+// An Opener makes the connector of one kind of directory. It sends nothing.
+type Opener func(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error)
+
+// Stdio are the streams of a run. Results go to Out, everything else to Err.
+type Stdio struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// Exit codes. Every command's help names those it can end with.
+const (
+	exitDone    exitCode = 0 // done, or nothing to do
+	exitFailed  exitCode = 1
+	exitPending exitCode = 2 // plan --detailed-exitcode: there are changes
+	exitDrift   exitCode = 3 // status --fail-on-drift: somebody edited Rootly by hand
+	exitHeld    exitCode = 4 // the guard holds changes
+	exitPartial exitCode = 5 // applied in part
+)
+
+// An exitCode ends a run that has said everything already.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// outcome is the error that makes cobra's run end with the code.
+func (c exitCode) outcome() error {
+	if c == exitDone {
+		return nil
+	}
+	return c
+}
+
+// app is one run of the program.
+type app struct {
+	Stdio
+	openers map[string]Opener
+	now     func() time.Time
+	flags   flags
+	log     *slog.Logger
+	palette reconcile.Palette
+}
+
+type flags struct {
+	config   string
+	output   format
+	logLevel string
+	noColor  bool
+	quiet    bool
+}
+
+// Main runs the command line and returns its exit code. The first interrupt ends the run in good order; after it the
+// signals have their usual effect again, so a second one ends it at once. openers are named as in the configuration's
+// source section.
+func Main(ctx context.Context, args []string, std Stdio, openers map[string]Opener) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	forget := context.AfterFunc(ctx, func() {
+		stop()
+		fmt.Fprintln(std.Err, "\nStopping: requests under way are finished, the rest is recorded for the next run. Interrupt again to stop at once.")
+	})
+	defer forget()
+
+	a := &app{Stdio: std, openers: openers, now: time.Now}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		a.complain(err)
+		return int(exitFailed)
+	}
+	return int(exitDone)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rootly-idp-sync",
+		Short: "Bring the people and groups of a directory into Rootly",
+		Long: `rootly-idp-sync reads the people and groups of your directory, compares them with what Rootly
+holds, shows the difference with a reason for every change, and applies it over SCIM.
+
+The way in:
+  rootly-idp-sync demo        a simulated company, nothing to set up
+  rootly-idp-sync init        write a configuration
+  rootly-idp-sync doctor      prove that both sides can be read
+  rootly-idp-sync plan        what a sync would change, and why
+  rootly-idp-sync sync        change it
+
+Results go to standard output, everything else to standard error.`,
+		Example: `  rootly-idp-sync plan --config acme.yaml
+  rootly-idp-sync sync --dry-run --output markdown`,
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.prepare() },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
+	})
+
+	pf := root.PersistentFlags()
+	pf.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default rootly-idp-sync.yaml, .yml, .toml or .json here)")
+	pf.VarP(&a.flags.output, "output", "o", "how results are written: text, json or markdown")
+	pf.StringVar(&a.flags.logLevel, "log-level", "warn", "debug, info, warn or error")
+	pf.BoolVar(&a.flags.noColor, "no-color", false, "no colour on a terminal either (also NO_COLOR)")
+	pf.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no notes and no progress")
+
+	root.AddCommand(
+		a.newInit(), a.newValidate(), a.newDoctor(), a.newSources(), a.newPlan(), a.newSync(), a.newStatus(),
+		a.newConfig(), a.newDemo(), a.newVersion(),
+	)
+	return root
+}
+
+// prepare turns the global flags into what commands use.
+func (a *app) prepare() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.flags.logLevel)); err != nil {
+		return fmt.Errorf("--log-level %q is none of debug, info, warn, error", a.flags.logLevel)
+	}
+	a.log = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
+	a.palette = reconcile.Palette{}
+	if _, off := os.LookupEnv("NO_COLOR"); !off && !a.flags.noColor && terminal(a.Out) {
+		a.palette = colours(a.Out)
+	}
+	return nil
+}
+
+// note tells something that is neither a result nor an error.
+func (a *app) note(format string, args ...any) {
+	if !a.flags.quiet {
+		fmt.Fprintln(a.Err, reconcile.Visible(fmt.Sprintf(format, args...)))
+	}
+}
+
+const exitHelp = `
+Exit codes: `

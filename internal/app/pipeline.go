@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/config"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
+	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
+)
+
+// load reads the configuration and compiles its rules. Its error holds every problem of both.
+func (a *app) load() (*config.Config, *reconcile.Rules, error) {
+	path, err := config.Find(a.flags.config, os.LookupEnv, ".")
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := config.Load(path, os.LookupEnv)
+	problems, wrong := errors.AsType[config.Problems](err)
+	if err != nil && !wrong {
+		return nil, nil, err
+	}
+	rules, err := reconcile.Compile(ruleOptions(cfg))
+	if bad, ok := errors.AsType[reconcile.RuleErrors](err); ok {
+		problems = addRules(problems, cfg, bad)
+	} else if err != nil {
+		return nil, nil, err
+	}
+	if len(problems) > 0 {
+		return nil, nil, fmt.Errorf("configuration %s: %w", path, problems)
+	}
+	for _, n := range cfg.Notes {
+		a.note("note: %s", n)
+	}
+	return cfg, rules, nil
+}
+
+// addRules adds what the rules' compiler found to what the loader found, one problem a key.
+func addRules(problems config.Problems, cfg *config.Config, bad reconcile.RuleErrors) config.Problems {
+	known := map[string]bool{}
+	for _, p := range problems {
+		known[p.Path] = true
+	}
+	for _, e := range bad {
+		if !known[e.Path] {
+			problems = append(problems, cfg.Problem(e.Path, e.Text, e.Remedy))
+		}
+	}
+	problems.Sort()
+	return problems
+}
+
+// sourceName is the name of the directory that the configuration chose.
+func sourceName(s config.Source) string {
+	switch {
+	case s.Okta != nil:
+		return "okta"
+	case s.File != nil:
+		return "file"
+	}
+	return ""
+}
+
+func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
+	limit := func(l config.Limit) reconcile.Limit {
+		return reconcile.Limit{Share: float64(l.Share), Count: l.Count, Floor: l.Floor}
+	}
+	o := reconcile.RuleOptions{
+		Directory: sourceName(cfg.Source),
+		Mode:      cfg.Scope.Mode, Groups: cfg.Scope.Groups, Where: cfg.Scope.Where, Exclude: cfg.Scope.Exclude,
+		Push: cfg.Groups.Push, Protect: cfg.Guard.Protect,
+		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
+		RemovalsNever: cfg.Removals == config.RemovalsNever,
+		Guard: reconcile.Limits{
+			reconcile.AxisDeactivations: limit(cfg.Guard.Deactivations),
+			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
+			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
+			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
+		},
+	}
+	for attr, expr := range map[string]*string{
+		reconcile.AttrUserName: cfg.Map.UserName, reconcile.AttrExternalID: cfg.Map.ExternalID,
+		reconcile.AttrGivenName: cfg.Map.GivenName, reconcile.AttrFamilyName: cfg.Map.FamilyName,
+		reconcile.AttrDisplayName: cfg.Map.DisplayName, reconcile.AttrEmail: cfg.Map.Email,
+		reconcile.AttrMobilePhone: cfg.Map.MobilePhone, reconcile.AttrWorkPhone: cfg.Map.WorkPhone,
+	} {
+		if expr != nil {
+			o.Map[attr] = *expr
+		}
+	}
+	return o
+}
+
+func (a *app) openSource(cfg *config.Config, rules *reconcile.Rules) (connectors.Connector, error) {
+	name := sourceName(cfg.Source)
+	open, ok := a.openers[name]
+	if !ok {
+		return nil, fmt.Errorf("this build has no connector for source.%s (use the released binary)", name)
+	}
+	src, err := open(cfg, rules.Query(), a.log.With("connector", name))
+	if err != nil {
+		return nil, fmt.Errorf("source.%s: %w", name, err)
+	}
+	return src, nil
+}
+
+func openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error) {
+	o := scimclient.Options{
+		BaseURL: cfg.Target.URL, AllowHTTP: cfg.Target.AllowHTTP, Token: cfg.Target.Token.Reveal,
+		MaxRate: cfg.Target.MaxRate, Concurrency: cfg.Target.Concurrency,
+		Log: log.With("side", "target"), UserAgent: "rootly-idp-sync/" + readBuild().Version,
+	}
+	if cfg.Target.CAFile != "" {
+		t, err := trusting(cfg.Target.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("target.ca_file: %w", err)
+		}
+		o.Transport = t
+	}
+	c, err := scimclient.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("target: %w", err)
+	}
+	return c, nil
+}
+
+// trusting is a transport that trusts the authorities of a PEM file beside the system's.
+func trusting(path string) (http.RoundTripper, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read the system's certificates: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", path)
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	t.MaxIdleConnsPerHost = 64 // as many as requests may be under way
+	return t, nil
+}
+
+// A pipeline is one directory, one target, the rules between them and the store: all that a cycle needs.
+type pipeline struct {
+	cfg    *config.Config
+	rules  *reconcile.Rules
+	source connectors.Connector
+	target *scimclient.Client
+	store  *store.Store
+	log    *slog.Logger
+}
+
+// open makes the pipeline of the configuration. It sends nothing; close must be called.
+func (a *app) open(ctx context.Context) (*pipeline, error) {
+	cfg, rules, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	p := &pipeline{cfg: cfg, rules: rules, log: a.log}
+	if p.source, err = a.openSource(cfg, rules); err != nil {
+		return nil, err
+	}
+	if p.target, err = openTarget(cfg, a.log); err != nil {
+		return nil, err
+	}
+	if p.store, err = a.openStore(ctx, cfg, p.source); err != nil {
+		p.target.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (a *app) openStore(ctx context.Context, cfg *config.Config, source connectors.Connector) (*store.Store, error) {
+	return store.Open(ctx, store.Options{Path: cfg.State.Path, Source: source.Tenant(), Target: cfg.Target.URL, Log: a.log, Now: a.now})
+}
+
+func (p *pipeline) close() error {
+	p.target.Close()
+	return p.store.Close()
+}

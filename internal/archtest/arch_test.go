@@ -1,0 +1,155 @@
+// Package archtest holds the shape of the code: which package may import which, and one doc comment for each.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/rootly-idp-sync/rootly-idp-sync/"
+
+// allowed is what each package may import of ours, besides what stands below it. A package that is not here may import
+// nothing of ours. Tests may import more.
+var allowed = map[string][]string{
+	"cmd/rootly-idp-sync": {"internal/app", "config", "connectors", "connectors/..."},
+	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/store", "internal/notify", "internal/rootly", "internal/sim"},
+	"internal/daemon":     {"config", "connectors", "reconcile", "internal/store", "internal/notify", "internal/rootly"},
+	"internal/store":      {"connectors", "reconcile"},
+	"internal/notify":     {"reconcile"},
+	"reconcile":           {"connectors", "scimclient"},
+	"config":              {"connectors"},
+	"connectors/...":      {"connectors"},
+}
+
+// homes are the only packages that may import a library: nothing else sees a vendor's types or pays for compiling them.
+var homes = map[string]string{
+	"github.com/okta/okta-sdk-golang":   "connectors/okta",
+	"github.com/microsoftgraph/":        "connectors/entra",
+	"google.golang.org/api/":            "connectors/google",
+	"github.com/go-ldap/":               "connectors/ldap",
+	"github.com/jackc/pgx":              "internal/store",
+	"modernc.org/sqlite":                "internal/store",
+	"github.com/pressly/goose":          "internal/store",
+	"github.com/spf13/viper":            "config",
+	"cel.dev/cel-go":                    "reconcile",
+	"github.com/spf13/cobra":            "internal/app",
+	"github.com/charmbracelet/lipgloss": "internal/app",
+	"github.com/vbauerster/mpb":         "internal/app",
+	"github.com/nyaruka/phonenumbers":   "reconcile",
+	"github.com/rogpeppe/go-internal":   "no package outside tests",
+	"pgregory.net/rapid":                "no package outside tests",
+	"github.com/google/go-cmp":          "no package outside tests",
+	"go.uber.org/goleak":                "no package outside tests",
+}
+
+// A source is one Go file of the module.
+type source struct {
+	pkg     string // its folder below the module's root
+	name    string
+	doc     bool // the package clause has a comment
+	imports []string
+}
+
+func (s source) test() bool { return strings.HasSuffix(s.name, "_test.go") }
+
+func sources(t *testing.T) []source {
+	t.Helper()
+	const root = "../.."
+	var out []source
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".")) {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		s := source{pkg: filepath.ToSlash(rel), name: d.Name(), doc: file.Doc != nil}
+		for _, i := range file.Imports {
+			p, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			s.imports = append(s.imports, p)
+		}
+		out = append(out, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 50 {
+		t.Fatalf("only %d Go files were found below %s", len(out), root)
+	}
+	return out
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() {
+			continue
+		}
+		for _, i := range s.imports {
+			if ours, ok := strings.CutPrefix(i, module); ok && !mayImport(s.pkg, ours) {
+				t.Errorf("%s/%s imports %s", s.pkg, s.name, ours)
+			}
+		}
+	}
+}
+
+func mayImport(pkg, ours string) bool {
+	list, ok := allowed[pkg]
+	if !ok && strings.HasPrefix(pkg, "connectors/") {
+		list = allowed["connectors/..."]
+	}
+	return slices.ContainsFunc(list, func(pattern string) bool {
+		below, any := strings.CutSuffix(pattern, "...")
+		return ours == pattern || any && strings.HasPrefix(ours, below)
+	})
+}
+
+func TestLibrariesStayWhereTheyBelong(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() || s.pkg == "connectors/connectortest" {
+			continue
+		}
+		for _, i := range s.imports {
+			for library, home := range homes {
+				if strings.HasPrefix(i, library) && s.pkg != home {
+					t.Errorf("%s/%s imports %s, which belongs to %s", s.pkg, s.name, i, home)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageHasOneDocComment(t *testing.T) {
+	documented, seen := map[string][]string{}, map[string]bool{}
+	for _, s := range sources(t) {
+		seen[s.pkg] = true
+		if s.doc {
+			documented[s.pkg] = append(documented[s.pkg], s.name)
+		}
+	}
+	for pkg := range seen {
+		if files := documented[pkg]; len(files) != 1 {
+			t.Errorf("%s has %d package comments, want 1: %v", pkg, len(files), files)
+		}
+	}
+}
