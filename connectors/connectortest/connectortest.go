@@ -28,6 +28,8 @@ type Harness struct {
 	Want connectors.Snapshot
 	// Lists are the kinds of requests that are answered with a page of a listing, each of which is damaged in turn.
 	Lists []List
+	// Finder is set for a connector that is a connectors.Finder.
+	Finder *Finder
 }
 
 // A List tells the requests of one kind of listing, say the members of a group, from all others.
@@ -53,7 +55,13 @@ func Run(t *testing.T, h Harness) {
 	clean := record(t, h)
 	t.Run("identity", func(t *testing.T) { checkIdentity(t, h) })
 	t.Run("reads everything", func(t *testing.T) { checkRead(t, h) })
-	t.Run("cancellation", func(t *testing.T) { checkCancel(t, h) })
+	t.Run("cancellation", func(t *testing.T) {
+		checkCancel(t, h, func(t *testing.T, ctx context.Context, c connectors.Connector) error {
+			snap, err := fetchRecovered(t, ctx, c)
+			checkNothing(t, snap)
+			return err
+		})
+	})
 	for _, list := range h.Lists {
 		pages := clean.pagesOf(list)
 		if len(pages) < 2 {
@@ -72,6 +80,9 @@ func Run(t *testing.T, h Harness) {
 			}
 			checkDamage(t, h, len(clean.pages), later, func(answer) answer { return pages[0].answer })
 		})
+	}
+	if h.Finder != nil {
+		t.Run("finder", func(t *testing.T) { runFinder(t, h) })
 	}
 }
 
@@ -155,9 +166,9 @@ func checkOrder(t *testing.T, snap connectors.Snapshot) {
 	}
 }
 
-// checkCancel ends the context before the read, while the directory does not answer, and while the connector waits
+// checkCancel ends the context before call, while the directory does not answer, and while the connector waits
 // between its tries.
-func checkCancel(t *testing.T, h Harness) {
+func checkCancel(t *testing.T, h Harness, call func(*testing.T, context.Context, connectors.Connector) error) {
 	refusing := func(status int) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 	}
@@ -186,14 +197,12 @@ func checkCancel(t *testing.T, h Harness) {
 				} else {
 					defer time.AfterFunc(tc.after, cancel).Stop()
 				}
-				snap, err := fetchRecovered(t, ctx, c)
-				if err == nil {
-					t.Error("Fetch returned no error")
+				if err := call(t, ctx, c); err == nil {
+					t.Error("no error")
 				}
 				if took := time.Since(start); took > tc.after+maxReaction {
-					t.Errorf("Fetch returned %s after the context ended", took-tc.after)
+					t.Errorf("it returned %s after the context ended", took-tc.after)
 				}
-				checkNothing(t, snap)
 			})
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,68 +18,153 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
-// toy is a directory of five people in pages of two, shaped like Graph and Google: the list has a key, and so has the
-// token of the next page.
-func toy(w http.ResponseWriter, r *http.Request) {
-	pages := map[string]string{
-		"":  `{"value":[{"id":"a"},{"id":"c"}],"next":"p2"}`,
-		"2": `{"value":[{"id":"e"},{"id":"b"}],"next":"p3"}`,
-		"3": `{"value":[{"id":"d"}]}`,
-	}
+// toy is a directory of five people and a team in pages of two, shaped like Graph and Google: the list has a key, and
+// so has the token of the next page. Who is in gone has left for good.
+type toy struct{ gone map[string]bool }
+
+func (d toy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprint(w, pages[strings.TrimPrefix(r.FormValue("token"), "p")])
+	kind, id, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	all := []string{"a", "c", "e", "b", "d"}
+	switch {
+	case kind == "people" && id == "":
+	case kind == "people" && slices.Contains(all, id) && !d.gone[id]:
+		fmt.Fprintf(w, `{"id":%q}`, id)
+		return
+	case kind == "teams" && id == "t" && !d.gone["t"]:
+		all = []string{"c", "b", "a"}
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"code":"no such thing"}`)
+		return
+	}
+	all = slices.DeleteFunc(all, func(id string) bool { return d.gone[id] })
+	from, _ := strconv.Atoi(r.FormValue("token"))
+	page := map[string]any{"value": []map[string]string{}}
+	for _, id := range all[from:min(from+2, len(all))] {
+		page["value"] = append(page["value"].([]map[string]string), map[string]string{"id": id})
+	}
+	if from+2 < len(all) {
+		page["next"] = strconv.Itoa(from + 2)
+	}
+	w.Write(encode(page))
 }
 
 // toyConnector reads the toy rightly, but for its defect.
 type toyConnector struct {
 	client http.Client
 	defect string
+	last   connectors.Snapshot
 }
 
 func (*toyConnector) Name() string   { return "toy" }
 func (*toyConnector) Tenant() string { return "toy:toy.test" }
 
 func (c *toyConnector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
+	people, err := c.list(ctx, "people")
 	var users []connectors.User
+	for _, id := range people {
+		users = append(users, active(id))
+	}
+	if err != nil {
+		if c.defect == "returns a part" {
+			return connectors.Snapshot{Users: users}, err
+		}
+		return connectors.Snapshot{}, err
+	}
+	if c.defect == "does not sort" {
+		return connectors.Snapshot{Users: users}, nil
+	}
+	team, err := c.list(ctx, "teams/t")
+	if err != nil {
+		return connectors.Snapshot{}, err
+	}
+	snap, err := connectors.NewSnapshot(users, []connectors.Group{{ID: "t", Name: "team", Scope: true, Members: team}})
+	c.last = snap
+	return snap, err
+}
+
+func active(id connectors.UserID) connectors.User {
+	return connectors.User{ID: id, Status: connectors.StatusActive}
+}
+
+func (c *toyConnector) Lookup(ctx context.Context, id connectors.UserID) (connectors.Found, error) {
+	if i := slices.IndexFunc(c.last.Users, func(u connectors.User) bool { return u.ID == id }); i >= 0 && c.defect == "looks into the snapshot" {
+		return connectors.Found{Known: true, User: c.last.Users[i], InScopeGroup: slices.Contains(c.last.Groups[0].Members, id)}, nil
+	}
+	page, err := c.page(ctx, "people/"+string(id), "")
+	switch {
+	case errors.Is(err, errNone):
+		return connectors.Found{}, nil
+	case err != nil:
+		return connectors.Found{}, err
+	case page.ID != string(id) && c.defect != "believes anybody":
+		return connectors.Found{}, errors.New("toy: somebody else")
+	}
+	team, err := c.list(ctx, "teams/t")
+	if err != nil {
+		if c.defect == "returns a part found" {
+			return connectors.Found{Known: true, User: active(id)}, err
+		}
+		return connectors.Found{}, err
+	}
+	return connectors.Found{Known: true, User: active(id), InScopeGroup: slices.Contains(team, id)}, nil
+}
+
+func (c *toyConnector) Members(ctx context.Context, id connectors.GroupID) ([]connectors.UserID, bool, error) {
+	members, err := c.list(ctx, "teams/"+string(id))
+	switch {
+	case errors.Is(err, errNone):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
+	}
+	slices.Sort(members)
+	return members, true, nil
+}
+
+// list reads a listing. Beside an error it returns what it read before.
+func (c *toyConnector) list(ctx context.Context, path string) (ids []connectors.UserID, err error) {
 	seen := map[string]bool{}
 	for token := ""; ; {
-		page, err := c.page(ctx, token)
+		page, err := c.page(ctx, path, token)
 		if err != nil {
-			if c.defect == "returns a part" {
-				return connectors.Snapshot{Users: users}, err
-			}
-			return connectors.Snapshot{}, err
+			return ids, err
 		}
 		for _, u := range *page.Value {
 			if c.defect == "panics" && u == nil {
 				panic("nobody")
 			}
 			if u == nil || u.ID == "" {
-				return connectors.Snapshot{}, errors.New("toy: a person without id")
+				return ids, errors.New("toy: a person without id")
 			}
-			users = append(users, connectors.User{ID: connectors.UserID(u.ID)})
+			ids = append(ids, connectors.UserID(u.ID))
 		}
 		if page.Next == "" {
-			break
+			return ids, nil
 		}
 		if seen[page.Next] && c.defect != "loops" {
-			return connectors.Snapshot{}, errors.New("toy: page repeated")
+			return ids, errors.New("toy: page repeated")
 		}
 		seen[page.Next], token = true, page.Next
 	}
-	if c.defect == "does not sort" {
-		return connectors.Snapshot{Users: users}, nil
-	}
-	return connectors.NewSnapshot(users, nil)
 }
 
+// errNone is the toy's own word that there is no such thing.
+var errNone = errors.New("toy: no such thing")
+
 type toyPage struct {
+	ID    string                  `json:"id"`
+	Code  string                  `json:"code"`
 	Value *[]*struct{ ID string } `json:"value"`
 	Next  string                  `json:"next"`
 }
 
-func (c *toyConnector) page(ctx context.Context, token string) (page toyPage, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://toy.test/people?token="+token, nil)
+func (c *toyConnector) page(ctx context.Context, path, token string) (page toyPage, err error) {
+	if strings.HasSuffix(path, "/") {
+		return page, errors.New("toy: no id")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://toy.test/"+path+"?token="+token, nil)
 	if err != nil {
 		return page, err
 	}
@@ -93,7 +179,9 @@ func (c *toyConnector) page(ctx context.Context, token string) (page toyPage, er
 		return page, err
 	case resp.StatusCode == http.StatusTooManyRequests && c.defect == "sleeps on":
 		time.Sleep(time.Minute)
-		return c.page(ctx, token)
+		return c.page(ctx, path, token)
+	case resp.StatusCode == http.StatusNotFound && (c.defect == "believes any 404" || json.Unmarshal(body, &page) == nil && page.Code == "no such thing"):
+		return page, errNone
 	case resp.StatusCode != http.StatusOK && (c.defect != "takes any status" || resp.StatusCode >= 400):
 		return page, fmt.Errorf("toy: %d", resp.StatusCode)
 	}
@@ -101,7 +189,7 @@ func (c *toyConnector) page(ctx context.Context, token string) (page toyPage, er
 	switch {
 	case c.defect == "reads what is there" || c.defect == "takes any status":
 		err = nil
-	case err == nil && page.Value == nil && c.defect != "needs no list":
+	case err == nil && page.Value == nil && page.ID == "" && c.defect != "needs no list":
 		err = errors.New("toy: no list")
 	}
 	if page.Value == nil {
@@ -115,10 +203,31 @@ func toyHarness(defect string) Harness {
 		New: func(_ testing.TB, transport http.RoundTripper) connectors.Connector {
 			return &toyConnector{client: http.Client{Transport: transport}, defect: defect}
 		},
-		Server: func(testing.TB) http.Handler { return http.HandlerFunc(toy) },
-		Want:   connectors.Snapshot{Users: []connectors.User{{ID: "a"}, {ID: "b"}, {ID: "c"}, {ID: "d"}, {ID: "e"}}},
-		Lists:  []List{{Name: "people", Match: func(r *http.Request) bool { return r.URL.Path == "/people" }, Key: "value"}},
+		Server: func(testing.TB) http.Handler { return toy{} },
+		Want: connectors.Snapshot{
+			Users:  []connectors.User{active("a"), active("b"), active("c"), active("d"), active("e")},
+			Groups: []connectors.Group{{ID: "t", Name: "team", Scope: true, Members: []connectors.UserID{"a", "b", "c"}}},
+		},
+		Lists: []List{listOf("people", "/people"), listOf("team", "/teams/t")},
+		Finder: &Finder{
+			Lists:       []List{listOf("team", "/teams/t")},
+			Objects:     []Object{{Name: "person", Match: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/people/") }, Key: "id"}},
+			UnknownUser: "x", UnknownGroup: "x",
+			Live: func(testing.TB) Live {
+				d := toy{gone: map[string]bool{}}
+				return Live{
+					Server:      d,
+					Delete:      func(id connectors.UserID) { d.gone[string(id)] = true },
+					Remove:      func(_ connectors.GroupID, id connectors.UserID) { d.gone[string(id)] = true },
+					DeleteGroup: func(id connectors.GroupID) { d.gone[string(id)] = true },
+				}
+			},
+		},
 	}
+}
+
+func listOf(name, path string) List {
+	return List{Name: name, Match: func(r *http.Request) bool { return r.URL.Path == path }, Key: "value"}
 }
 
 // defectVariable tells the copy of this test binary which defect to run with.
@@ -137,6 +246,11 @@ func TestRunCatchesDefects(t *testing.T) {
 		"returns a part":      "people/last_page/HTML_200",
 		"does not sort":       "reads_everything",
 		"sleeps on":           "cancellation/while_waiting_after_a_429",
+
+		"believes anybody":        "finder/Lookup/person/about_somebody_else",
+		"believes any 404":        "finder/Lookup/person/404_not_of_the_directory,_HTML",
+		"looks into the snapshot": "finder/changes/deleted",
+		"returns a part found":    "finder/Lookup/team/204",
 	}
 	for defect, failing := range tests {
 		t.Run(defect, func(t *testing.T) {

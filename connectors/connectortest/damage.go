@@ -5,26 +5,31 @@ import (
 	"net/http"
 )
 
-// damages are the ways in which an answer with 200 turns out to be none, by name: each is one that a common SDK takes
-// for an empty directory, panics on or never comes back from.
-func damages(l List) map[string]func(answer) answer {
-	d := map[string]func(answer) answer{
-		"body null":              body(`null`),
-		"empty body":             body(``),
-		"204":                    status(http.StatusNoContent),
-		"304":                    status(http.StatusNotModified),
-		"other JSON type":        body(`[]`),
-		"scalar":                 body(`0`),
-		"error object with 200":  body(`{"error":{"code":500,"message":"backend"},"errorCode":"E0000009","errorSummary":"backend"}`),
-		"null element":           l.element(`null`),
-		"scalar element":         l.element(`"0"`),
-		"element without fields": l.element(`{}`),
-		"truncated":              truncated,
-		"HTML 200":               html,
-		"more after the end":     func(a answer) answer { a.body = append(a.body[:len(a.body):len(a.body)], a.body...); return a },
-		"cut before the answer":  func(a answer) answer { a.cut = cutBefore; return a },
-		"cut inside the body":    func(a answer) answer { a.cut = cutInside; return a },
+// anyDamages are the ways in which an answer with 200 turns out to be none, by name: each is one that a common SDK
+// takes for an empty directory, panics on or never comes back from.
+func anyDamages() map[string]func(answer) answer {
+	return map[string]func(answer) answer{
+		"body null":             body(`null`),
+		"empty body":            body(``),
+		"204":                   status(http.StatusNoContent),
+		"304":                   status(http.StatusNotModified),
+		"scalar":                body(`0`),
+		"error object with 200": body(`{"error":{"code":500,"message":"backend"},"errorCode":"E0000009","errorSummary":"backend"}`),
+		"truncated":             truncated,
+		"HTML 200":              html,
+		"more after the end":    func(a answer) answer { a.body = append(a.body[:len(a.body):len(a.body)], a.body...); return a },
+		"cut before the answer": func(a answer) answer { a.cut = cutBefore; return a },
+		"cut inside the body":   func(a answer) answer { a.cut = cutInside; return a },
 	}
+}
+
+// damages are those of a page.
+func damages(l List) map[string]func(answer) answer {
+	d := anyDamages()
+	d["other JSON type"] = body(`[]`)
+	d["null element"] = l.element(`null`)
+	d["scalar element"] = l.element(`"0"`)
+	d["element without fields"] = l.element(`{}`)
 	if l.Key == "" {
 		d["other JSON type"] = body(`{}`)
 		return d

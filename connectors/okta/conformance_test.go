@@ -2,6 +2,7 @@ package okta
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -82,13 +83,67 @@ func listOf(name, path string) connectortest.List {
 	return connectortest.List{Name: name, Match: func(r *http.Request) bool { return re.MatchString(r.URL.Path) }}
 }
 
+func objectOf(name, path string) connectortest.Object {
+	l := listOf(name, path)
+	return connectortest.Object{Name: l.Name, Match: l.Match, Key: "id"}
+}
+
+// conformanceCompany is the same company each time it is founded.
+func conformanceCompany() *sim.Company {
+	return sim.NewCompany(sim.Config{Seed: 7, People: 16, Groups: 8})
+}
+
+// liveOf serves a company that the suite changes.
+func liveOf(tb testing.TB) connectortest.Live {
+	company := conformanceCompany()
+	login := func(id connectors.UserID) string {
+		for _, p := range company.People() {
+			if p.ID == string(id) {
+				return p.Login
+			}
+		}
+		tb.Fatalf("nobody has the id %s", id)
+		return ""
+	}
+	group := func(id connectors.GroupID) string {
+		for _, g := range company.Groups() {
+			if g.ID == string(id) {
+				return g.Name
+			}
+		}
+		tb.Fatalf("no group has the id %s", id)
+		return ""
+	}
+	do := func(errs ...error) {
+		tb.Helper()
+		if err := errors.Join(errs...); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return connectortest.Live{
+		Server:   smallPages(4, sim.NewOkta(company, sim.OktaOptions{})),
+		Disable:  func(id connectors.UserID) { do(company.Leave(login(id))) },
+		Unassign: func(id connectors.UserID) { do(company.Unassign(login(id))) },
+		Delete: func(id connectors.UserID) {
+			name := login(id)
+			do(company.Leave(name), company.Delete(name))
+		},
+		Remove:      func(g connectors.GroupID, id connectors.UserID) { do(company.RemoveMember(group(g), login(id))) },
+		DeleteGroup: func(g connectors.GroupID) { do(company.DeleteGroup(group(g))) },
+	}
+}
+
 func TestConformance(t *testing.T) {
-	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
+	t.Parallel()
+	company := conformanceCompany()
 	var (
 		appUsers = listOf("app users", "/api/v1/apps/[^/]+/users")
 		allUsers = listOf("users", "/api/v1/users")
 		groups   = listOf("groups", "/api/v1/groups")
 		members  = listOf("members", "/api/v1/groups/[^/]+/users")
+		ofUser   = listOf("groups of a user", "/api/v1/users/[^/]+/groups")
+		person   = objectOf("user", "/api/v1/users/[^/]+")
+		assigned = objectOf("app user", "/api/v1/apps/[^/]+/users/[^/]+")
 		none     = func(sim.Group) bool { return false }
 		oncall   = func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }
 	)
@@ -104,26 +159,41 @@ func TestConformance(t *testing.T) {
 		query connectors.Query
 		want  connectors.Snapshot
 		lists []connectortest.List
+		asked connectortest.Finder
 	}{
 		"assigned": {
-			query: connectors.Query{Mode: connectors.ScopeAssigned, Push: patterns(t, "oncall-*")},
-			want:  wanted(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none, oncall),
+			query: connectors.Query{Mode: connectors.ScopeAssigned, Push: patterns(t, founded[0].Name, founded[1].Name+"*")},
+			want: wanted(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none,
+				func(g sim.Group) bool { return g.Name == founded[0].Name || strings.HasPrefix(g.Name, founded[1].Name) }),
 			lists: []connectortest.List{appUsers, groups, members},
+			asked: connectortest.Finder{Lists: []connectortest.List{members}, Objects: []connectortest.Object{person, assigned}},
 		},
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*")},
 			want:  wanted(t, company, connectors.ScopeGroups, member, inScope, oncall),
 			lists: []connectortest.List{members},
+			asked: connectortest.Finder{Lists: []connectortest.List{members, ofUser}, Objects: []connectortest.Object{person}},
 		},
 		"all": {
 			query: connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "id:"+founded[0].ID)},
 			want: wanted(t, company, connectors.ScopeAll, func(p sim.Person) bool { return p.Status != sim.StatusDeprovisioned },
 				none, func(g sim.Group) bool { return g.ID == founded[0].ID }),
 			lists: []connectortest.List{allUsers},
+			asked: connectortest.Finder{Objects: []connectortest.Object{person}},
 		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.asked.UnknownUser, tc.asked.UnknownGroup = "00u00000000000000000", "00g00000000000000000"
+			tc.asked.Live = liveOf
+			if name != "assigned" {
+				tc.asked.Live = func(tb testing.TB) connectortest.Live {
+					live := liveOf(tb)
+					live.Unassign = nil
+					return live
+				}
+			}
 			connectortest.Run(t, connectortest.Harness{
 				New: func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
 					c, err := New(Options{OrgURL: "https://acme.okta.com", APIToken: func() string { return sim.DefaultOktaToken },
@@ -136,6 +206,7 @@ func TestConformance(t *testing.T) {
 				Server: func(testing.TB) http.Handler { return smallPages(4, sim.NewOkta(company, sim.OktaOptions{})) },
 				Want:   tc.want,
 				Lists:  tc.lists,
+				Finder: &tc.asked,
 			})
 		})
 	}

@@ -287,6 +287,11 @@ func TestCheck(t *testing.T) {
 		o := groupOrg()
 		o.answers["/api/v1/apps/0oa1"] = `{"id":"0oa1","label":"Rootly","status":"ACTIVE","settings":[]}`
 		o.answers["/api/v1/apps/0oa1/users"] = array(`{"id":"00u1","status":"ACTIVE","_embedded":{"user":` + user("00u1", "ACTIVE", "") + `}}`)
+		o.answers["/api/v1/apps/0oa1/users/00u1"] = `{"id":"00u1","status":"ACTIVE"}`
+		for _, id := range []string{"00u1", "00u2"} {
+			o.answers["/api/v1/users/"+id] = user(id, "ACTIVE", "")
+			o.answers["/api/v1/users/"+id+"/groups"] = array(group("00g1", "OKTA_GROUP", "SRE"))
+		}
 		change(o.answers)
 		return o
 	}
@@ -298,18 +303,20 @@ func TestCheck(t *testing.T) {
 		change func(map[string]any)
 		want   []string // "" for a check that is fine, else part of its error
 	}{
-		"all is well":           {assigned, "SRE", func(map[string]any) {}, []string{"", "", "", ""}},
-		"nothing to push":       {assigned, "", func(map[string]any) {}, []string{"", ""}},
+		"all is well":           {assigned, "SRE", func(map[string]any) {}, []string{"", "", "", "", ""}},
+		"nothing to push":       {assigned, "", func(map[string]any) {}, []string{"", "", ""}},
 		"everybody":             {everybody, "", func(map[string]any) {}, []string{""}},
-		"groups":                {connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{"SRE"}}, "", func(map[string]any) {}, []string{"", ""}},
+		"groups":                {connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{"SRE"}}, "", func(map[string]any) {}, []string{"", "", ""}},
 		"an unknown group":      {connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{"x"}}, "", func(map[string]any) {}, []string{"does not exist"}},
-		"an unknown app":        {assigned, "", func(m map[string]any) { delete(m, "/api/v1/apps/0oa1") }, []string{"no app has the id", ""}},
-		"an inactive app":       {assigned, "", func(m map[string]any) { m["/api/v1/apps/0oa1"] = `{"id":"0oa1","status":"INACTIVE"}` }, []string{"activate it", ""}},
-		"another app":           {assigned, "", func(m map[string]any) { m["/api/v1/apps/0oa1"] = `{}` }, []string{"nothing was concluded", ""}},
+		"an unknown app":        {assigned, "", func(m map[string]any) { delete(m, "/api/v1/apps/0oa1") }, []string{"no app has the id", "", ""}},
+		"an inactive app":       {assigned, "", func(m map[string]any) { m["/api/v1/apps/0oa1"] = `{"id":"0oa1","status":"INACTIVE"}` }, []string{"activate it", "", ""}},
+		"another app":           {assigned, "", func(m map[string]any) { m["/api/v1/apps/0oa1"] = `{}` }, []string{"nothing was concluded", "", ""}},
 		"forbidden app users":   {assigned, "", func(m map[string]any) { m["/api/v1/apps/0oa1/users"] = forbidden }, []string{"", "Read-only Administrator"}},
 		"hidden people":         {assigned, "", func(m map[string]any) { m["/api/v1/apps/0oa1/users"] = `[{"id":"00u1"}]` }, []string{"", "okta.users.read"}},
-		"forbidden groups":      {assigned, "SRE", func(m map[string]any) { m["/api/v1/groups"] = forbidden }, []string{"", "", "Read-only Administrator"}},
-		"forbidden memberships": {assigned, "SRE", func(m map[string]any) { m["/api/v1/groups/00g1/users"] = forbidden }, []string{"", "", "", "Read-only Administrator"}},
+		"forbidden groups":      {assigned, "SRE", func(m map[string]any) { m["/api/v1/groups"] = forbidden }, []string{"", "", "Read-only Administrator", ""}},
+		"a hidden person":       {assigned, "", func(m map[string]any) { delete(m, "/api/v1/users/00u1") }, []string{"", "", "see every user"}},
+		"forbidden person":      {assigned, "", func(m map[string]any) { m["/api/v1/users/00u1"] = forbidden }, []string{"", "", "Read-only Administrator"}},
+		"forbidden memberships": {assigned, "SRE", func(m map[string]any) { m["/api/v1/groups/00g1/users"] = forbidden }, []string{"", "", "", "Read-only Administrator", ""}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

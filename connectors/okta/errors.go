@@ -69,32 +69,33 @@ type endpoint struct {
 	app    string // the id of the app
 }
 
-// endpointOf reads the path of one of the calls this package makes.
+// endpointOf reads the escaped path of one of the calls this package makes: names of collections and ids in turn.
 func endpointOf(path string) endpoint {
 	rest, _ := strings.CutPrefix(path, "/api/v1/")
-	kind, rest, _ := strings.Cut(rest, "/")
-	id, sub, _ := strings.Cut(rest, "/")
-	e := endpoint{bucket: kind, list: id == "" || sub != "", scope: "okta." + kind + ".read"}
-	if id != "" {
-		e.bucket += "/*"
-	}
-	if sub != "" {
-		e.bucket += "/" + sub
+	parts := strings.Split(rest, "/")
+	kind, id := parts[0], strings.Join(parts[1:min(2, len(parts))], "")
+	e := endpoint{list: len(parts)%2 == 1, scope: "okta." + kind + ".read"}
+	if kind == "apps" {
+		e.app = id
 	}
 	switch {
-	case kind == "apps":
-		e.app = id
-		e.step = "reading app " + id
-		if sub != "" {
-			e.step = "listing the users of app " + id
-		}
-	case id == "":
+	case len(parts) == 1:
 		e.step = "listing the " + kind
-	case sub == "":
-		e.step = "reading group " + id
+	case len(parts) == 2:
+		e.step = "reading " + strings.TrimSuffix(kind, "s") + " " + id
+	case len(parts) == 4:
+		e.step = "reading the assignment of user " + parts[3] + " to app " + id
+	case kind == "apps":
+		e.step = "listing the users of app " + id
+	case kind == "users":
+		e.step = "listing the groups of user " + id
 	default:
 		e.step = "listing the members of group " + id
 	}
+	for i := 1; i < len(parts); i += 2 {
+		parts[i] = "*"
+	}
+	e.bucket = strings.Join(parts, "/")
 	return e
 }
 

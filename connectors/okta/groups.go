@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -56,7 +55,11 @@ func (c *Connector) findGroups(ctx context.Context) ([]connectors.Group, error) 
 		return nil, nil
 	}
 	if c.byIDOnly() {
-		return c.getGroups(ctx)
+		found, err := c.getGroups(ctx)
+		if err == nil {
+			c.resolve(found)
+		}
+		return found, err
 	}
 	var all []connectors.Group
 	pushed := map[connectors.GroupID]bool{}
@@ -77,6 +80,7 @@ func (c *Connector) findGroups(ctx context.Context) ([]connectors.Group, error) 
 	if err := c.markScope(all); err != nil {
 		return nil, err
 	}
+	c.resolve(all)
 	all = slices.DeleteFunc(all, func(g connectors.Group) bool { return !g.Scope && !pushed[g.ID] })
 	slices.SortFunc(all, func(a, b connectors.Group) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return all, nil
@@ -131,7 +135,7 @@ func (c *Connector) getGroups(ctx context.Context) ([]connectors.Group, error) {
 	for i, id := range ids {
 		g.Go(recovered(func() error {
 			group, err := c.getGroup(ctx, id)
-			if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
+			if noSuch(err) {
 				if scope[id] {
 					return missingGroup(groupRef{id: id})
 				}

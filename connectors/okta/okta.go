@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/okta/okta-sdk-golang/v2/okta"
@@ -20,6 +21,7 @@ import (
 var (
 	_ connectors.Connector = (*Connector)(nil)
 	_ connectors.Checker   = (*Connector)(nil)
+	_ connectors.Finder    = (*Connector)(nil)
 )
 
 // AppUserName is the name under which Query.Attributes asks for what the app's username template makes of a person. It
@@ -68,6 +70,8 @@ type Connector struct {
 	client *sdk.Client
 	rt     *transport
 	log    *slog.Logger
+
+	resolved atomic.Pointer[[]connectors.GroupID] // the scope's groups, once they were found
 }
 
 // New checks the options and says everything that is missing or wrong at once. It sends nothing.
@@ -79,7 +83,7 @@ func New(o Options) (*Connector, error) {
 	if o.RateFloor < 0 || o.RateFloor >= 1 {
 		rateErr = fmt.Errorf("okta: the rate floor %v is not a share from 0 to 1", o.RateFloor)
 	}
-	if err := errors.Join(err, queryErr, authErr, rateErr); err != nil {
+	if err := errors.Join(err, queryErr, authErr, rateErr, checkEnvironment()); err != nil {
 		return nil, err
 	}
 	c := &Connector{org: org, appID: o.AppID, query: o.Query, scope: scope, log: o.Log}

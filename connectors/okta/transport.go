@@ -41,7 +41,7 @@ type answer struct {
 
 // RoundTrip answers with a sound page or object, or an error: *Error, or that of the request's context.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, at := req.Context(), endpointOf(req.URL.Path)
+	ctx, at := req.Context(), endpointOf(req.URL.EscapedPath())
 	for renewed := false; ; renewed = true {
 		var header string
 		a, err := t.send(ctx, at, func() (_ *http.Request, err error) {

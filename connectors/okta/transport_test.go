@@ -168,6 +168,7 @@ func TestWaitsEndWithTheContext(t *testing.T) {
 
 // The SDK repeats an io.EOF at once and without end; a real connection is the proof that ours is none.
 func TestBrokenConnectionEnds(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]string{"before the answer": "", "inside the body": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[{"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

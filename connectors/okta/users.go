@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,14 +78,22 @@ func (c *Connector) assignedUser(u *sdk.AppUser) (connectors.User, error) {
 	if err != nil {
 		return connectors.User{}, err
 	}
-	person.Assigned = u.Status != "UNASSIGNED"
-	if _, asked := person.Attrs[AppUserName]; asked {
+	c.assign(&person, u)
+	return person, nil
+}
+
+// unassigned is the status of an assignment that is over.
+const unassigned = "UNASSIGNED"
+
+// assign adds to a person what their assignment to the app says.
+func (c *Connector) assign(person *connectors.User, u *sdk.AppUser) {
+	person.Assigned = u.Status != unassigned
+	if slices.Contains(c.query.Attributes, AppUserName) {
 		person.Attrs[AppUserName] = ""
 		if u.Credentials != nil {
 			person.Attrs[AppUserName] = u.Credentials.UserName
 		}
 	}
-	return person, nil
 }
 
 // A record is what both shapes of a person have in common.

@@ -156,6 +156,62 @@ func TestOktaWhoIsWhere(t *testing.T) {
 	}
 }
 
+// What becomes of somebody shows at once when they are asked for by id.
+func TestOktaOnePerson(t *testing.T) {
+	tests := map[string]struct {
+		happens  func(c *Company, login string) error
+		user     any // the status, nil for 404
+		assigned bool
+		groups   []string // of all-hands, Everyone and SRE; nil for 404
+	}{
+		"nothing":                              {func(*Company, string) error { return nil }, "ACTIVE", true, []string{"Everyone", "SRE", "all-hands"}},
+		"suspended":                            {(*Company).Suspend, "SUSPENDED", true, []string{"Everyone", "SRE", "all-hands"}},
+		"taken off the app":                    {(*Company).Unassign, "ACTIVE", false, []string{"Everyone", "SRE", "all-hands"}},
+		"taken out of a group":                 {func(c *Company, login string) error { return c.RemoveMember("SRE", login) }, "ACTIVE", true, []string{"Everyone", "all-hands"}},
+		"deactivated, a group rule keeps them": {(*Company).Leave, "DEPROVISIONED", false, []string{"all-hands"}},
+		"deleted":                              {func(c *Company, login string) error { return firstError(c.Leave(login), c.Delete(login)) }, nil, false, nil},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := NewCompany(Config{Seed: 2, People: 20, Groups: 4})
+			p := c.People()[3]
+			sre := must[Group](t)(c.CreateGroup(Group{Name: "SRE", Members: []string{p.Login}}))
+			if err := firstError(c.Assign(p.Login), tc.happens(c, p.Login)); err != nil {
+				t.Fatal(err)
+			}
+			o := callOkta(t, NewOkta(c, OktaOptions{}))
+			notFound := func(g got) bool { return g.status == 404 && g.object["errorCode"] == "E0000007" }
+
+			if g := o.get("/api/v1/users/" + p.ID); g.object["status"] != tc.user || (tc.user == nil) != notFound(g) || tc.user != nil && g.object["id"] != p.ID {
+				t.Errorf("the person: %d %s", g.status, g.text)
+			}
+			assignment := o.get("/api/v1/apps/" + c.AppID() + "/users/" + p.ID)
+			if tc.assigned == notFound(assignment) || tc.assigned && (assignment.object["id"] != p.ID || assignment.object["_embedded"] != nil) {
+				t.Errorf("the assignment: %d %s", assignment.status, assignment.text)
+			}
+			groups := o.get("/api/v1/users/" + p.ID + "/groups")
+			if (tc.groups == nil) != notFound(groups) {
+				t.Errorf("the groups: %d %s", groups.status, groups.text)
+			}
+			var names []string
+			for _, g := range groups.list {
+				name := g.(map[string]any)["profile"].(map[string]any)["name"].(string)
+				if slices.Contains([]string{"Everyone", "SRE", "all-hands"}, name) {
+					names = append(names, name)
+				}
+			}
+			slices.Sort(names)
+			if !slices.Equal(names, tc.groups) {
+				t.Errorf("in the groups %v, want %v", names, tc.groups)
+			}
+			members, _ := walk(t, o, "/api/v1/groups/"+sre.ID+"/users", func() {})
+			if slices.Contains(members, p.ID) != slices.Contains(tc.groups, "SRE") {
+				t.Errorf("the members of SRE: %v", members)
+			}
+		})
+	}
+}
+
 func TestOktaRefuses(t *testing.T) {
 	c := NewCompany(Config{People: 1, Groups: 1})
 	tests := map[string]struct {

@@ -23,16 +23,20 @@ paths:
     get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/AppUser"}}}}}}}
   /api/v1/apps/{appId}/groups:
     get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Assignment"}}}}}}}
+  /api/v1/apps/{appId}/users/{userId}:
+    get: {responses: {"200": {content: {application/json: {schema: {$ref: "#/components/schemas/AppUser"}}}}, "404": {$ref: "#/components/responses/Error"}}}
   /api/v1/groups:
     get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Group"}}}}}}}
   /api/v1/groups/{groupId}:
     get: {responses: {"200": {content: {application/json: {schema: {$ref: "#/components/schemas/Group"}}}}, "404": {$ref: "#/components/responses/Error"}}}
   /api/v1/groups/{groupId}/users:
-    get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/User"}}}}}}}
+    get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/User"}}}}}, "404": {$ref: "#/components/responses/Error"}}}
   /api/v1/users:
     get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/User"}}}}}}}
   /api/v1/users/{id}:
     get: {responses: {"200": {content: {application/json: {schema: {$ref: "#/components/schemas/User"}}}}, "404": {$ref: "#/components/responses/Error"}}}
+  /api/v1/users/{id}/groups:
+    get: {responses: {"200": {content: {application/json: {schema: {type: array, items: {$ref: "#/components/schemas/Group"}}}}}, "404": {$ref: "#/components/responses/Error"}}}
 components:
   responses:
     Error: {content: {application/json: {schema: {$ref: "#/components/schemas/Error"}}}}
@@ -139,8 +143,17 @@ func TestOktaAnswersFitTheDescription(t *testing.T) {
 		"/api/v1/groups", "/api/v1/groups/" + group.ID, "/api/v1/groups/x", "/api/v1/groups/" + group.ID + "/users",
 		"/api/v1/users", "/api/v1/users?filter=" + url.QueryEscape(`status eq "DEPROVISIONED"`), "/api/v1/users/" + person.ID, "/api/v1/users/x",
 	}
+	assigned := c.People()[slices.IndexFunc(c.People(), func(p Person) bool { return p.Assigned })]
+	lookups := []string{ // not in OKTA_OPENAPI, which describes the listings
+		app + "/users/" + assigned.ID, app + "/users/" + assigned.ID + "?expand=user", app + "/users/x",
+		"/api/v1/groups/x/users", "/api/v1/users/" + person.ID + "/groups", "/api/v1/users/x/groups",
+	}
 	for name, text := range documents {
 		t.Run(name, func(t *testing.T) {
+			paths := paths
+			if name == "contract" {
+				paths = slices.Concat(paths, lookups)
+			}
 			d := parseDocument(t, text)
 			o := callOkta(t, NewOkta(c, OktaOptions{}))
 			for _, path := range paths {
