@@ -120,11 +120,12 @@ func (d *desk) groupTakeover(g *pushed) Takeover {
 }
 
 // Choose returns what the ledger has to put and to forget for the takeovers that who names, by userName, displayName or
-// id; for an empty who, for all in which no other person of the directory has a claim. Nothing named is an error that
-// says what there is.
+// id; for an empty who, for all that are unambiguous: nobody else has a claim, and no account comes back to life. Nothing
+// named is an error that says what there is.
 func (a Adoption) Choose(who string) (links []Link, unlink []Ref, chosen []Takeover, err error) {
 	for _, t := range a.Takeovers {
-		if who == "" && t.unlink != nil || who != "" && !t.Object.means(who) {
+		revives := t.link.User != nil && !t.link.User.Active
+		if who == "" && (t.unlink != nil || revives) || who != "" && !t.Object.means(who) {
 			continue
 		}
 		chosen, links = append(chosen, t), append(links, t.link)

@@ -136,8 +136,8 @@ func TestOnly(t *testing.T) {
 			`update anna@acme.com: userName "ann@acme.com"→"anna@acme.com" (changed in the directory)`,
 			"create ann@acme.com (joined)", "add oncall-a: ann@acme.com (joined)",
 		},
-		"oncall-a": {"add oncall-a: bob@acme.com (changed in the directory)"},
-		"someone":  nil,
+		"oncall-a":   {"add oncall-a: bob@acme.com (changed in the directory)"},
+		"g-oncall-a": {"add oncall-a: bob@acme.com (changed in the directory)"},
 	}
 	for who, want := range tests {
 		t.Run(who, func(t *testing.T) {
@@ -150,8 +150,10 @@ func TestOnly(t *testing.T) {
 			}
 		})
 	}
-	if _, err := p.Only(" "); err == nil {
-		t.Error("nobody named, and no error")
+	for _, who := range []string{" ", "someone"} {
+		if _, err := p.Only(who); err == nil {
+			t.Errorf("--only %q names nobody, and no error", who)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -63,7 +64,10 @@ const settleTime = 20 * time.Second
 // that cannot record and a cancelled ctx stop everything not yet sent, and the report says what was and what was not
 // done. The error is set when the run was stopped; the report holds in any case.
 func (a *Applier) Apply(ctx context.Context, p Plan) (Report, error) {
-	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}}
+	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}, attempts: map[string]int{}}
+	for _, w := range p.waiting {
+		r.attempts[Change{Verb: w.Verb, Object: Ref{Kind: w.Kind, Source: w.Source}}.Key()] = w.Attempts
+	}
 	err := r.all(ctx)
 	report := Report{Plan: p, Cycle: r.cycle, Took: a.now().Sub(r.start)}
 	for _, c := range p.Changes {
@@ -101,10 +105,13 @@ type run struct {
 	cycle int64
 	start time.Time
 
-	mu      sync.Mutex
+	mu       sync.Mutex
+	attempts map[string]int // of what is in escrow, by change key
+
 	results map[string]*Result // by change key
 	targets map[string]string  // directory id → SCIM id of what this run created
 	done    int
+	sick    int   // writes in a row that the server could not answer properly
 	stop    error // first reason to send nothing more
 }
 
@@ -134,6 +141,9 @@ func (r *run) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if r.plan.short {
+		return nil
 	}
 	if err := r.Journal.Keep(ctx, r.cycle, r.plan.snapshot); err != nil {
 		return fmt.Errorf("keep the directory's answer: %w", err)
@@ -268,6 +278,24 @@ func (r *run) result(key string) *Result {
 	return r.results[key]
 }
 
+// sickAfter is how many writes in a row may end in 5xx, 429 or silence before the rest is left for the next run.
+const sickAfter = 20
+
+// brake counts writes that the server could not answer properly, and ends the run when nothing else comes.
+func (r *run) brake(err error) {
+	e, refused := errors.AsType[*scimclient.Error](err)
+	_, unknown := errors.AsType[*scimclient.UnknownError](err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !unknown && !(refused && (e.Status >= 500 || e.Status == http.StatusTooManyRequests)) {
+		r.sick = 0
+		return
+	}
+	if r.sick++; r.sick == sickAfter && r.stop == nil {
+		r.stop = fmt.Errorf("Rootly answered %d writes in a row with errors of its own, the rest is left for the next run: %w", sickAfter, err)
+	}
+}
+
 func (r *run) finish(res Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -314,6 +342,7 @@ func (r *run) settle(ctx context.Context, c Change, s Settled, err error) {
 
 // classify turns what a write returned into its outcome, and stops the run when the refusal is not about this object.
 func (r *run) classify(ctx context.Context, err error) Outcome {
+	r.brake(err)
 	if err == nil {
 		return OutcomeDone
 	}
@@ -322,6 +351,9 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 	}
 	if _, ok := errors.AsType[*scimclient.UnknownError](err); ok {
 		return OutcomeUnknown
+	}
+	if _, ok := errors.AsType[*linkedError](err); ok {
+		return OutcomeFailed
 	}
 	e, ok := errors.AsType[*scimclient.Error](err)
 	switch {
@@ -343,7 +375,7 @@ var escrowGaps = []time.Duration{0, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour
 
 // escrow says when a failed change is due again. Deactivations are due at every run.
 func (r *run) escrow(c Change, err error) *Waiting {
-	w := &Waiting{Kind: c.Object.Kind, Source: c.Object.Source, Name: c.Object.Name, Verb: c.Verb, Attempts: r.attempts(c) + 1, Next: r.now()}
+	w := &Waiting{Kind: c.Object.Kind, Source: c.Object.Source, Name: c.Object.Name, Verb: c.Verb, Attempts: r.attempts[c.Key()] + 1, Next: r.now()}
 	if c.Verb != VerbDeactivate {
 		w.Next = w.Next.Add(escrowGaps[min(w.Attempts-1, len(escrowGaps)-1)])
 	}
@@ -353,18 +385,12 @@ func (r *run) escrow(c Change, err error) *Waiting {
 	return w
 }
 
-func (r *run) attempts(c Change) int {
-	for _, w := range r.plan.waiting {
-		if w.Kind == c.Object.Kind && w.Source == c.Object.Source && w.Verb == c.Verb {
-			return w.Attempts
-		}
-	}
-	return 0
-}
-
 // linkOf is the ledger's row for a change that succeeded.
 func (r *run) linkOf(c Change, target string, members []string) Link {
-	l := Link{Kind: c.Object.Kind, Source: c.Object.Source, Target: target}
+	l := Link{Kind: c.Object.Kind, Source: c.Object.Source, Target: target, Stuck: maps.Clone(r.plan.stuck[c.Object.key()])}
+	for _, f := range c.Fields {
+		delete(l.Stuck, f.Name)
+	}
 	if c.Object.Kind == KindUser {
 		l.User = c.record
 	} else {

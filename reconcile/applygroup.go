@@ -31,7 +31,8 @@ func (r *run) group(ctx context.Context, s step) {
 		if g.ID != "" && (outcome == OutcomeDone || outcome == OutcomeNotKept) {
 			l := r.linkOf(c, g.ID, memberIDs(g.Members))
 			if outcome == OutcomeNotKept {
-				l.Stuck = stuckOf(c.Fields, err, r.plan.stuck[c.Object.key()])
+				l.Stuck = stuckOf(l.Stuck, c.Fields, err, r.plan.stuck[c.Object.key()])
+				l.Stuck = stuckMembers(l.Stuck, s, err, r.plan.stuck[c.Object.key()])
 			}
 			set.Link = &l
 		}
@@ -67,6 +68,9 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 		if e, ok := errors.AsType[*scimclient.Error](err); ok && e.Status == http.StatusConflict {
 			err = fmt.Errorf("%w; a group of that name exists and was not in the listing; the next run looks again", err)
 		}
+		if err == nil {
+			err = strangers(g, add)
+		}
 		return g, absent, err
 	case VerbUpdate:
 		g, err = r.Target.UpdateGroup(ctx, head.Object.Target, groupEdit(head))
@@ -78,6 +82,62 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 	g, err = r.Target.ChangeMembers(ctx, head.Object.Target, add, remove)
 	return g, absent, err
 }
+
+// strangers refuses a created group that has members whom we did not send: the server linked a group that was there, and
+// taking people out of it needs a yes. It stays unlinked; the next run finds it and says so.
+func strangers(g scimclient.Group, sent []string) error {
+	known := map[string]bool{}
+	for _, id := range sent {
+		known[id] = true
+	}
+	n := 0
+	for _, m := range g.Members {
+		if !known[m.Value] {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return &linkedError{name: g.DisplayName, members: n}
+}
+
+// A linkedError is a creation that the server answered with a group that existed before.
+type linkedError struct {
+	name    string
+	members int
+}
+
+func (e *linkedError) Error() string {
+	return fmt.Sprintf("Rootly linked an existing group %q with %d members of its own: nobody is taken out of it without a yes (%s)", e.name, e.members, adoptCommand(quoted(e.name)))
+}
+
+// stuckMembers adds one more try to out for every member that the server did not let in or out.
+func stuckMembers(out map[string]Stuck, s step, err error, before map[string]Stuck) map[string]Stuck {
+	nk, ok := errors.AsType[*scimclient.NotKeptError](err)
+	if !ok || len(nk.Members) == 0 {
+		return out
+	}
+	if out == nil {
+		out = map[string]Stuck{}
+	}
+	for _, c := range s {
+		for _, m := range c.Members {
+			if slices.Contains(nk.Members, m.User.Target) {
+				key := stuckMember(m.User.Target)
+				t := Stuck{Value: string(c.Verb), Tries: 1}
+				if b := before[key]; b.Value == t.Value {
+					t.Tries = b.Tries + 1
+				}
+				out[key] = t
+			}
+		}
+	}
+	return out
+}
+
+// stuckMember is the key under which a membership that does not stick is counted.
+func stuckMember(id string) string { return "members " + id }
 
 // targetOf is a person's SCIM id, known from the plan or since they were created in this run.
 func (r *run) targetOf(u Ref) string {
@@ -120,7 +180,7 @@ func stuckValues(l Ledger, changes []Change) map[string]map[string]Stuck {
 		} else {
 			s = l.Groups[connectors.GroupID(c.Object.Source)].Stuck
 		}
-		if len(s) > 0 && !slices.Contains([]Verb{VerbAdd, VerbRemove}, c.Verb) {
+		if len(s) > 0 {
 			out[c.Object.key()] = s
 		}
 	}

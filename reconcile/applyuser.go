@@ -26,15 +26,15 @@ func (r *run) user(ctx context.Context, c Change) {
 	case s.Outcome == OutcomeDone, s.Outcome == OutcomeNotKept && u.ID != "":
 		l := r.linkOf(c, u.ID, nil)
 		if s.Outcome == OutcomeNotKept {
-			l.Stuck = stuckOf(c.Fields, err, r.plan.stuck[c.Object.key()])
+			l.Stuck = stuckOf(l.Stuck, c.Fields, err, r.plan.stuck[c.Object.key()])
 		}
 		s.Link = &l
 		r.mu.Lock()
 		r.targets[c.Object.Source] = u.ID
 		r.mu.Unlock()
 	}
-	if s.Outcome == OutcomeNotKept && c.Verb == VerbDeactivate {
-		// Still active: an open door is a failure, and the ledger must not believe otherwise.
+	if nk, ok := errors.AsType[*scimclient.NotKeptError](err); ok && slices.Contains(nk.Attributes, "active") {
+		// Still active, or still not: the ledger must not believe otherwise, and a later run tries again.
 		s.Outcome, s.Link = OutcomeFailed, nil
 	}
 	r.settle(ctx, c, s, err)
@@ -85,9 +85,14 @@ func (r *run) adopt(ctx context.Context, c Change, refusal error) (scimclient.Us
 		return scimclient.User{}, fmt.Errorf("%w; the account in the way is deactivated, by whom we do not know", refusal)
 	}
 	have := valuesOf(&u)
+	for _, p := range have.Phones { // numbers that nobody here manages stay
+		if phoneOf(c.user.Phones, p.Type) == "" {
+			c.user.Phones = append(c.user.Phones, p)
+		}
+	}
 	edit := scimclient.UserEdit{}
 	for _, f := range c.Fields {
-		setField(&edit, f.Name, have, *c.user)
+		setField(&edit, f.Name, have, *c.user, u.Emails)
 	}
 	return r.Target.UpdateUser(ctx, u.ID, edit)
 }
@@ -108,13 +113,14 @@ func newUser(v UserValues) scimclient.User {
 func editOf(c Change) scimclient.UserEdit {
 	var e scimclient.UserEdit
 	for _, f := range c.Fields {
-		setField(&e, f.Name, UserValues{}, *c.user)
+		setField(&e, f.Name, UserValues{}, *c.user, c.emails)
 	}
 	return e
 }
 
-// setField puts one attribute of want into an edit. have spares those that are right already.
-func setField(e *scimclient.UserEdit, name string, have, want UserValues) {
+// setField puts one attribute of want into an edit. have spares those that are right already; emails is the list that
+// the account has, of which one entry is ours.
+func setField(e *scimclient.UserEdit, name string, have, want UserValues, emails []scimclient.Email) {
 	switch name {
 	case "userName":
 		if have.UserName != want.UserName {
@@ -131,10 +137,7 @@ func setField(e *scimclient.UserEdit, name string, have, want UserValues) {
 			e.DisplayName = &want.DisplayName
 		}
 	case "emails":
-		var es []scimclient.Email
-		if want.Email != "" {
-			es = []scimclient.Email{{Value: want.Email, Type: "work", Primary: true}}
-		}
+		es := replaceWorkEmail(emails, want.Email)
 		e.Emails = &es
 	case "active":
 		e.Active = &want.Active
@@ -142,6 +145,22 @@ func setField(e *scimclient.UserEdit, name string, have, want UserValues) {
 		ps := scimPhones(want.Phones)
 		e.Phones = &ps
 	}
+}
+
+// replaceWorkEmail gives the entry that we manage another address, or takes it out for "". The others stay.
+func replaceWorkEmail(es []scimclient.Email, address string) []scimclient.Email {
+	out := slices.Clone(es)
+	i := workEmailAt(out)
+	switch {
+	case i >= 0 && address == "":
+		return slices.Delete(out, i, i+1)
+	case i >= 0:
+		out[i].Value = address
+	case address != "":
+		primary := !slices.ContainsFunc(out, func(e scimclient.Email) bool { return e.Primary })
+		out = append(out, scimclient.Email{Value: address, Type: "work", Primary: primary})
+	}
+	return out
 }
 
 func scimPhones(ps []connectors.Phone) []scimclient.Phone {
@@ -152,13 +171,15 @@ func scimPhones(ps []connectors.Phone) []scimclient.Phone {
 	return out
 }
 
-// stuckOf counts one more try for every field that the server did not keep.
-func stuckOf(fields []Field, err error, before map[string]Stuck) map[string]Stuck {
+// stuckOf adds one more try to out for every field that the server did not keep.
+func stuckOf(out map[string]Stuck, fields []Field, err error, before map[string]Stuck) map[string]Stuck {
 	nk, ok := errors.AsType[*scimclient.NotKeptError](err)
 	if !ok {
-		return nil
+		return out
 	}
-	out := map[string]Stuck{}
+	if out == nil {
+		out = map[string]Stuck{}
+	}
 	for _, f := range fields {
 		if !slices.ContainsFunc(nk.Attributes, func(a string) bool { return sameAttribute(a, f.Name) }) {
 			continue

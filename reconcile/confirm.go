@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -52,7 +53,19 @@ func confirm(ctx context.Context, source connectors.Connector, rules *Rules, d *
 	if len(people)+len(groups) == 0 {
 		return f, nil
 	}
-	slices.Sort(people)
+	// Who waits in a set without a yes goes nowhere in this run: newcomers are asked about first.
+	waits := map[string]bool{}
+	for _, s := range d.ledger.Held {
+		for _, item := range s.Items {
+			waits[item.Key] = waits[item.Key] || s.Approved.IsZero()
+		}
+	}
+	slices.SortFunc(people, func(a, b string) int {
+		key := func(id string) string {
+			return Change{Verb: VerbDeactivate, Object: Ref{Kind: KindUser, Source: id}}.Key()
+		}
+		return cmp.Or(compareBools(waits[key(a)], waits[key(b)]), cmp.Compare(a, b))
+	})
 	for _, id := range people[min(len(people), maxConfirmations):] {
 		f.people[id] = finding{proof: unproven, text: fmt.Sprintf("only %d people are asked about again in one run; this one is for the next", maxConfirmations)}
 	}
@@ -138,6 +151,9 @@ func askPerson(ctx context.Context, finder connectors.Finder, rules *Rules, befo
 		j.members = map[connectors.UserID]struct{}{found.User.ID: {}}
 	}
 	v := j.judge(&found.User)
+	if v.standing == standIn && found.Outside != "" {
+		v.standing, v.text = standOut, found.Outside
+	}
 	switch v.standing {
 	case standDisabled, standOut:
 		return finding{proof: confirmed, verdict: v}
@@ -216,6 +232,17 @@ func (e *earlierRead) members(id string) ([]connectors.UserID, bool) {
 		return nil, false
 	}
 	return e.snapshot.Groups[i].Members, true
+}
+
+// compareBools sorts false before true.
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 func (d *desk) person(id string) *person { return &d.people[d.personAt[connectors.UserID(id)]] }

@@ -195,6 +195,8 @@ func TestConverges(t *testing.T) {
 		for _, habit := range rapid.SliceOfDistinct(rapid.SampledFrom(habitNames), func(s string) string { return s }).Draw(rt, "habits") {
 			habits[habit](&scim)
 		}
+		// A PUT and an If-Match have to read first: a server that demands one of them and hides accounts leaves no way back.
+		scim.VanishInactive = scim.VanishInactive && !scim.NoPatch && !scim.RequireIfMatch
 		in := install(rt, dir, sim.Config{Seed: rapid.Uint64Range(1, 50).Draw(rt, "seed"), People: 14, Groups: 8, SCIM: scim},
 			func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
 		defer in.store.Close()
@@ -217,7 +219,13 @@ func TestConverges(t *testing.T) {
 		}
 		in.sim.Faults.Clear()
 		for range 3 {
-			rt.Logf("good run:%s", failures(in.mustCycle()))
+			r := in.mustCycle()
+			rt.Logf("good run:%s", failures(r))
+			for _, s := range r.Plan.Sets { // a run that was cut off is still first contact
+				if _, err := in.store.Approve(context.Background(), s.Fingerprint, "law"); err != nil {
+					rt.Fatalf("approve: %v", err)
+				}
+			}
 			in.clock = in.clock.Add(25 * time.Hour)
 		}
 		p, err := in.plan()

@@ -64,9 +64,10 @@ type pushed struct {
 	matched        string
 	want           GroupValues // without Members
 	frozen         *Note
-	after          string // key of the change that frees the name it is to have
-	candidate      string // SCIM id of the group that adopt would take over for a frozen one
-	managedMembers int    // current members that are ours and active
+	after          string                     // key of the change that frees the name it is to have
+	spared         map[connectors.UserID]bool // members of the second reading only: not in, and not taken out
+	candidate      string                     // SCIM id of the group that adopt would take over for a frozen one
+	managedMembers int                        // current members that are ours and active
 }
 
 func (g *pushed) ref() Ref {

@@ -21,6 +21,7 @@ func (d *desk) diffUsers() (changes []Change, refresh []Link) {
 			refresh = append(refresh, l)
 		}
 	}
+	d.nameGroups(changes)
 	return changes, refresh
 }
 
@@ -42,7 +43,7 @@ func (d *desk) bringIn(p *person) []Change {
 	have := UserValues{}
 	switch {
 	case p.target != nil:
-		have = valuesOf(p.target)
+		have, c.emails = valuesOf(p.target), p.target.Emails
 	case p.link != nil && p.link.User != nil && !p.link.User.Active:
 		// We deactivated the account and the server hides such accounts: it is there, and comes back by its id.
 		have = *p.link.User
@@ -104,7 +105,6 @@ func (d *desk) takeOut(p *person) (Change, bool) {
 		c.Why, c.Detail = WhyDrift, "reactivated by hand; "+string(p.standing)+" in the directory"
 	}
 	c.Fields[0].Why = c.Why
-	c.Groups = d.groupsOf(p.target.ID)
 	left := valuesOf(p.target)
 	left.Active = false
 	c.user = &left
@@ -117,16 +117,28 @@ func (d *desk) takeOut(p *person) (Change, bool) {
 	return c, true
 }
 
-// groupsOf lists the groups of Rootly that an account is in.
-func (d *desk) groupsOf(id string) []Ref {
-	var out []Ref
-	for i := range d.reading.groups {
-		g := &d.reading.groups[i]
-		if slices.ContainsFunc(g.Members, func(m scimclient.Member) bool { return m.Value == id }) {
-			out = append(out, Ref{Kind: KindGroup, Target: g.ID, Name: g.DisplayName})
+// nameGroups says of everybody who is deactivated which groups of Rootly they are in.
+func (d *desk) nameGroups(changes []Change) {
+	leaving := map[string]*Change{}
+	for i := range changes {
+		if changes[i].Verb == VerbDeactivate {
+			leaving[changes[i].Object.Target] = &changes[i]
 		}
 	}
-	return out
+	if len(leaving) == 0 {
+		return
+	}
+	for i := range d.reading.groups {
+		g := &d.reading.groups[i]
+		for _, m := range g.Members {
+			if c := leaving[m.Value]; c != nil {
+				c.Groups = append(c.Groups, Ref{Kind: KindGroup, Target: g.ID, Name: g.DisplayName})
+			}
+		}
+	}
+	for _, c := range leaving {
+		slices.SortFunc(c.Groups, func(a, b Ref) int { return strings.Compare(a.Name, b.Name) })
+	}
 }
 
 // written is what the ledger remembers as ours: the values the directory gave, and nothing for those it left empty,
@@ -167,8 +179,12 @@ func (d *desk) settle(p *person, have UserValues) (want UserValues, droppedPhone
 	keep(&want.ExternalID, have.ExternalID, last.ExternalID)
 
 	phones, bad := d.rules.phones.normalize(p.want.Phones, have.Phones)
+	ours := map[string]bool{}
 	for _, h := range have.Phones {
-		if phoneOf(phones, h.Type) == "" && (phoneOf(last.Phones, h.Type) == "" || !d.managesPhone(h.Type)) {
+		first := !ours[h.Type]
+		ours[h.Type] = true
+		// The first number of a type is ours if the directory has one or we wrote it; all others are other people's.
+		if !first || phoneOf(phones, h.Type) == "" && (phoneOf(last.Phones, h.Type) == "" || !d.managesPhone(h.Type)) {
 			phones = append(phones, h)
 		}
 	}
@@ -254,7 +270,9 @@ func (p *person) refreshed() (Link, bool) {
 			return Link{}, false
 		}
 		now = *p.record
-	case standOut, standGone, standDisabled:
+	case standDisabled:
+		// The directory says so itself. Being absent or out of scope in one read is no such statement: whoever was
+		// deactivated by hand before would be reactivated when the next read has them again.
 		if !p.link.User.Active {
 			return Link{}, false
 		}
@@ -284,18 +302,26 @@ func valuesOf(u *scimclient.User) UserValues {
 	return v
 }
 
-// workEmail is the address we manage: the one of type work, else the primary one, else the only one.
+// workEmail is the address we manage.
 func workEmail(es []scimclient.Email) string {
-	if i := slices.IndexFunc(es, func(e scimclient.Email) bool { return strings.EqualFold(e.Type, "work") }); i >= 0 {
+	if i := workEmailAt(es); i >= 0 {
 		return es[i].Value
-	}
-	if i := slices.IndexFunc(es, func(e scimclient.Email) bool { return e.Primary }); i >= 0 {
-		return es[i].Value
-	}
-	if len(es) == 1 {
-		return es[0].Value
 	}
 	return ""
+}
+
+// workEmailAt finds the address we manage: the one of type work, else the primary one, else the only one.
+func workEmailAt(es []scimclient.Email) int {
+	if i := slices.IndexFunc(es, func(e scimclient.Email) bool { return strings.EqualFold(e.Type, "work") }); i >= 0 {
+		return i
+	}
+	if i := slices.IndexFunc(es, func(e scimclient.Email) bool { return e.Primary }); i >= 0 {
+		return i
+	}
+	if len(es) == 1 {
+		return 0
+	}
+	return -1
 }
 
 func phoneTypes(a, b []connectors.Phone) []string {

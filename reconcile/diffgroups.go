@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
 )
 
@@ -21,7 +22,32 @@ func (d *desk) diffGroups() (changes []Change, refresh []Link) {
 			refresh = append(refresh, l)
 		}
 	}
+	awaitArrivals(changes)
 	return changes, refresh
+}
+
+// awaitArrivals lets removals of people who move wait for their additions elsewhere: nobody is put out of one group when
+// the other one did not take them.
+func awaitArrivals(changes []Change) {
+	arrives := map[string][]string{} // person → keys of additions
+	for _, c := range changes {
+		if c.Verb == VerbAdd {
+			for _, m := range c.Members {
+				arrives[m.User.key()] = append(arrives[m.User.key()], c.Key())
+			}
+		}
+	}
+	for i := range changes {
+		if c := &changes[i]; c.Verb == VerbRemove {
+			for _, m := range c.Members {
+				for _, k := range arrives[m.User.key()] {
+					if !slices.Contains(c.After, k) {
+						c.After = append(c.After, k)
+					}
+				}
+			}
+		}
+	}
 }
 
 func (d *desk) countManaged(g *pushed) int {
@@ -147,7 +173,7 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 				continue
 			}
 			i, ok := d.removable(m)
-			if !ok {
+			if !ok || owned && g.spared[connectors.UserID(d.people[owner].id)] || d.stuckMember(g, VerbRemove, m.Value, d.users[i].UserName) {
 				continue
 			}
 			r := Ref{Kind: KindUser, Target: m.Value, Name: d.users[i].UserName}
@@ -159,6 +185,9 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 	}
 	for i := range wanted {
 		p := &d.people[i]
+		if p.target != nil && d.stuckMember(g, VerbAdd, p.target.ID, p.ref().Name) {
+			continue
+		}
 		w := why(p.ref().Target, true)
 		switch {
 		case g.target == nil && g.link == nil:
@@ -179,6 +208,23 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 		})
 	}
 	return add, remove
+}
+
+// stuckMember tells, and notes, that a membership was tried twice and the server does not keep it.
+func (d *desk) stuckMember(g *pushed, verb Verb, id, name string) bool {
+	if g.link == nil {
+		return false
+	}
+	s, ok := g.link.Stuck[stuckMember(id)]
+	if !ok || s.Value != string(verb) || s.Tries < 2 {
+		return false
+	}
+	what := "letting " + name + " in"
+	if verb == VerbRemove {
+		what = "taking " + name + " out"
+	}
+	d.note(g.ref(), NoteStuck, "Rootly accepts "+what+" and does not keep it", "look at the SCIM log in Rootly; change the membership there by hand")
+	return true
 }
 
 // removable tells whether a member is an active person of Rootly whom no rule protects, and who stays active: only such

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
 // Axis is one kind of loss that the guard weighs on its own.
@@ -75,7 +77,8 @@ type loss struct {
 func (d *desk) losses(changes []Change) []loss {
 	refilled := map[string]bool{}
 	for _, c := range changes {
-		if c.Verb == VerbAdd {
+		// Only people who have an account already refill a group: a creation may fail.
+		if c.Verb == VerbAdd && slices.ContainsFunc(c.Members, func(m Membership) bool { return m.User.Target != "" }) {
 			refilled[c.Object.key()] = true
 		}
 	}
@@ -89,7 +92,7 @@ func (d *desk) losses(changes []Change) []loss {
 		case c.Verb == VerbDelete:
 			out = append(out, loss{axis: AxisDeletions, key: c.Key(), name: o.Name, change: c.Key(), person: o.Source})
 		case c.renames():
-			out = append(out, loss{axis: AxisRenames, key: "rename user " + o.Source, name: o.Name, change: c.Key(), person: o.Source})
+			out = append(out, loss{axis: AxisRenames, key: "rename user " + o.Source + " to " + connectors.Fold(c.field("userName")), name: o.Name, change: c.Key(), person: o.Source})
 		case c.Verb == VerbRemove:
 			if d.empties(c) && !refilled[o.key()] {
 				out = append(out, loss{axis: AxisGroups, key: "empty group " + o.Source, name: o.Name, change: c.Key(), group: o.Source})
@@ -109,6 +112,16 @@ func (d *desk) losses(changes []Change) []loss {
 func (c Change) renames() bool {
 	return c.Object.Kind == KindUser && (c.Verb == VerbUpdate || c.Verb == VerbReactivate) &&
 		slices.ContainsFunc(c.Fields, func(f Field) bool { return f.Name == "userName" && f.From != "" })
+}
+
+// field is the value that a change gives one attribute.
+func (c Change) field(name string) string {
+	for _, f := range c.Fields {
+		if f.Name == name {
+			return f.To
+		}
+	}
+	return ""
 }
 
 // empties tells whether a removal takes the last managed members of its group.
@@ -147,49 +160,49 @@ type ruling struct {
 	held       map[string]string // loss key → why
 	inSet      map[string]string // loss key → fingerprint
 	approved   map[string]string // loss key → fingerprint of the approval
+	short      bool              // the directory's answer is no witness for the next run
 }
 
 // judgeLosses decides what goes and what waits. A loss with a valid approval goes. One that already waits in a set stays
 // in it. The rest is weighed: together with what the last day took, it passes the limit of its axis or forms a new set.
-// A set shrinks as people return, and is released by itself once what is left of it would pass.
+// A set shrinks as people return, and is released by itself once what is left of it would pass. Last, nothing goes that
+// the directory did not confirm when asked again, whatever was approved; it is weighed all the same.
 func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 	r := &ruling{held: map[string]string{}, inSet: map[string]string{}, approved: map[string]string{}}
+	losses := d.losses(changes)
+	if text := d.contradiction(); text != "" {
+		// The read was short: nothing that rests on it is judged or taken away, and what waits for its yes goes on waiting.
+		r.short = true
+		r.objections = append(r.objections, Objection{Axis: AxisShortRead, Count: d.contradictions(), Text: text,
+			Remedy: "nothing is to be done; if it comes again, look at the directory's health and at what the credential may read"})
+		for _, l := range losses {
+			if l.axis != AxisRenames {
+				r.held[l.key] = text
+			}
+		}
+		losses = slices.DeleteFunc(losses, func(l loss) bool { return l.axis != AxisRenames })
+		for _, s := range d.ledger.Held {
+			if s.Axis != AxisRenames {
+				r.sets = append(r.sets, s)
+			}
+		}
+	}
+
 	waiting := map[string]*HeldSet{}
 	for i := range d.ledger.Held {
 		s := &d.ledger.Held[i]
 		for _, item := range s.Items {
-			if !s.Approved.IsZero() && now.Sub(s.Approved) < ApprovalLife {
+			if s.valid(now) {
 				r.approved[item.Key] = s.Fingerprint
 			} else {
 				waiting[item.Key] = s
 			}
 		}
 	}
-	var open []loss
-	for _, l := range d.losses(changes) {
-		if d.rules.additive && l.axis != AxisRenames {
-			continue // nothing is taken away at all
-		}
-		if text := d.doubt(l); text != "" {
-			r.held[l.key] = text
-		} else if r.approved[l.key] == "" {
-			open = append(open, l)
-		}
-	}
+	open := slices.DeleteFunc(slices.Clone(losses), func(l loss) bool { return r.approved[l.key] != "" })
 	of := d.populations()
-	if text := d.contradiction(); text != "" {
-		// The read was short: nothing that rests on it is taken away, and no approval can change that.
-		r.objections = append(r.objections, Objection{Axis: AxisShortRead, Count: d.contradictions(), Text: text,
-			Remedy: "nothing is to be done; if it comes again, look at the directory's health and at what the credential may read"})
-		for _, l := range open {
-			if l.axis != AxisRenames {
-				r.held[l.key] = text
-			}
-		}
-		open = slices.DeleteFunc(open, func(l loss) bool { return l.axis != AxisRenames })
-	}
-
 	occasion, reason := d.occasion(r.approved, of)
+	r.short = r.short || occasion == AxisSource
 	batches := map[Axis][]loss{} // newcomers
 	kept := map[*HeldSet][]loss{}
 	for _, l := range open {
@@ -235,8 +248,35 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 		}
 		r.hold(*s, ls, of[s.Axis], allowed)
 	}
+	for _, l := range losses {
+		if _, held := r.held[l.key]; !held {
+			if text := d.doubt(l); text != "" {
+				r.held[l.key] = text
+			}
+		}
+	}
+	if d.rules.additive {
+		r.takeNothing(losses)
+	}
 	slices.SortStableFunc(r.objections, func(a, b Objection) int { return strings.Compare(string(a.Axis), string(b.Axis)) })
 	return r
+}
+
+// takeNothing is the policy that nothing is ever taken away. The sets stay: should the policy end, what first contact or a
+// changed rule would have held must still wait for its yes.
+func (r *ruling) takeNothing(losses []loss) {
+	for _, l := range losses {
+		if l.axis != AxisRenames {
+			r.held[l.key] = "removals: never"
+			delete(r.inSet, l.key)
+		}
+	}
+	r.objections = slices.DeleteFunc(r.objections, func(o Objection) bool { return o.Axis != AxisRenames })
+}
+
+// valid tells whether the set has an approval that still counts.
+func (s HeldSet) valid(now time.Time) bool {
+	return !s.Approved.IsZero() && now.Sub(s.Approved) < ApprovalLife
 }
 
 // occasion tells whether everything that would be taken away waits, and why.

@@ -22,7 +22,7 @@ func (d *desk) matchUsers() {
 				fmt.Sprintf("the account we manage now carries the externalId %q of somebody else", p.target.ExternalID),
 				"another provisioning writes to Rootly as well; switch it off, then clear the externalId there")
 		case d.ledger.Pinned[p.id]:
-			d.freeze(p, NotePinned, "restored by undo, and left as they are until unpinned", "to sync them again: rootly-idp-sync undo --unpin "+p.ref().Name)
+			d.freeze(p, NotePinned, "restored by undo, and left as they are until unpinned; the directory says "+string(p.standing), "to sync them again: rootly-idp-sync undo --unpin "+p.ref().Name)
 		case p.byHand():
 			d.freeze(p, NoteByHand, "deactivated in Rootly by hand; the directory still has them in scope",
 				"reactivate them in Rootly, or let this tool do it: "+adoptCommand(p.ref().Name)+"; or take them out of scope")
@@ -43,20 +43,27 @@ func (p *person) byHand() bool {
 
 // foreign tells whether an object of ours carries an externalId that is neither what we wrote nor what we want.
 func foreign(have string, l *Link, want string) bool {
-	return have != "" && want != "" && have != want && l.User != nil && have != l.User.ExternalID
+	if have == "" || have == want || l.User == nil || have == l.User.ExternalID {
+		return false
+	}
+	return want != "" || l.User.ExternalID != ""
 }
 
 // matchNew looks for the accounts of people without a link. Disabled people are looked for too: an account of theirs
 // that is active in Rootly is an open door.
 func (d *desk) matchNew() {
-	var loose []int32
+	var loose, doubtful []int32
 	for i := range d.people {
 		p := &d.people[i]
-		if p.link == nil && (p.standing == standIn || p.standing == standDisabled && p.inScope) {
+		switch {
+		case p.link != nil:
+		case p.standing == standIn || p.standing == standDisabled && p.inScope:
 			loose = append(loose, int32(i))
+		case p.standing == standStaged || p.standing == standFailed || p.standing == standExcluded:
+			doubtful = append(doubtful, int32(i))
 		}
 	}
-	if len(loose) == 0 {
+	if len(loose)+len(doubtful) == 0 {
 		return
 	}
 	byExternal, byName := map[string][]int32{}, map[string][]int32{}
@@ -67,6 +74,16 @@ func (d *desk) matchNew() {
 		}
 		n := connectors.Fold(u.UserName)
 		byName[n] = append(byName[n], int32(i))
+	}
+	// Whom we must not touch keeps their place in groups, linked or not.
+	for _, i := range doubtful {
+		p := &d.people[i]
+		for _, hits := range [][]int32{byExternal[p.want.ExternalID], byExternal[p.id], byName[connectors.Fold(p.want.UserName)],
+			byName[connectors.Fold(p.source.UserName)], byName[connectors.Fold(p.source.Email)]} {
+			for _, h := range hits {
+				d.stand(d.users[h].ID)
+			}
+		}
 	}
 	claims := map[int32][]int32{} // user → people
 	for _, i := range loose {

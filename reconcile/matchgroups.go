@@ -24,12 +24,8 @@ func (d *desk) seatGroups() {
 	}
 	for i := range d.snapshot.Groups {
 		g := &d.snapshot.Groups[i]
-		if _, ok := d.rules.push.Match(string(g.ID), g.Name); ok {
-			if again, ok := d.findings.groups[string(g.ID)]; ok {
-				// Only what both readings agree on is taken away.
-				g = &connectors.Group{ID: g.ID, Name: g.Name, Scope: g.Scope, Members: union(g.Members, again)}
-			}
-			seat(pushed{id: string(g.ID), source: g, want: GroupValues{DisplayName: clean(g.Name), ExternalID: string(g.ID)}})
+		if _, ok := d.rules.push.Match(string(g.ID), g.Name, g.Email); ok {
+			seat(pushed{id: string(g.ID), source: g, want: GroupValues{DisplayName: clean(g.Name), ExternalID: string(g.ID)}, spared: d.spared(g)})
 		}
 	}
 	for _, id := range sortedKeys(d.ledger.Groups) {
@@ -49,6 +45,10 @@ func (d *desk) matchGroups() {
 		}
 	}
 	d.settleGroupTwins()
+	var levels []likeness
+	if slices.ContainsFunc(d.groups, func(g pushed) bool { return g.source != nil && g.target == nil }) {
+		levels = d.likenesses()
+	}
 	for i := range d.groups {
 		g := &d.groups[i]
 		switch {
@@ -56,19 +56,31 @@ func (d *desk) matchGroups() {
 			d.freezeGroup(g, NotePinned, "restored by undo, and left as it is until unpinned", "to sync it again: rootly-idp-sync undo --unpin "+quoted(g.ref().Name))
 		case g.source == nil:
 			d.leaveGroup(g)
+		case g.link != nil && g.target != nil && g.foreign():
+			d.freezeGroup(g, NoteConflict, fmt.Sprintf("the group we manage now carries the externalId %q of another directory group", g.target.ExternalID),
+				"another provisioning writes to Rootly as well; switch it off, then clear the externalId there")
 		case g.want.DisplayName == "":
 			d.freezeGroup(g, NoteUnmapped, "the group has no name in the directory", "name it there")
 		case g.target == nil && g.frozen == nil:
-			d.findGroup(g, owned)
+			d.findGroup(g, levels, owned)
 		}
 	}
 	d.settleGroupNames()
 }
 
-func union(a, b []connectors.UserID) []connectors.UserID {
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
+// spared are the members of a group that only its second reading has: what both do not agree on is left as it is.
+func (d *desk) spared(g *connectors.Group) map[connectors.UserID]bool {
+	again := d.findings.groups[string(g.ID)]
+	if len(again) == 0 {
+		return nil
+	}
+	out := map[connectors.UserID]bool{}
+	for _, id := range again {
+		if _, in := slices.BinarySearch(g.Members, id); !in {
+			out[id] = true
+		}
+	}
+	return out
 }
 
 func (d *desk) leaveGroup(g *pushed) {
@@ -80,22 +92,39 @@ func (d *desk) leaveGroup(g *pushed) {
 	g.frozen = &Note{} // gone on both sides: nothing to say
 }
 
-// findGroup takes the first level of likeness that has a candidate; two candidates on it are a conflict.
-func (d *desk) findGroup(g *pushed, owned map[string]bool) {
-	levels := []struct {
-		how  string
-		like func(t *scimclient.Group) bool
-	}{
-		{"externalId", func(t *scimclient.Group) bool { return t.ExternalID != "" && t.ExternalID == g.want.ExternalID }},
-		{"displayName", func(t *scimclient.Group) bool { return t.DisplayName == g.want.DisplayName }},
-		{"displayName but for letter case", func(t *scimclient.Group) bool {
-			return strings.EqualFold(t.DisplayName, g.want.DisplayName) || connectors.Fold(t.DisplayName) == connectors.Fold(g.want.DisplayName)
-		}},
+// A likeness is one way in which a group of Rootly may be the one that is pushed, with all of them by their key.
+type likeness struct {
+	how    string
+	want   func(v GroupValues) string
+	groups map[string][]*scimclient.Group
+}
+
+// likenesses are the levels of likeness, the surest first.
+func (d *desk) likenesses() []likeness {
+	levels := []likeness{
+		{how: "externalId", want: func(v GroupValues) string { return v.ExternalID }},
+		{how: "displayName", want: func(v GroupValues) string { return v.DisplayName }},
+		{how: "displayName but for letter case", want: func(v GroupValues) string { return connectors.Fold(v.DisplayName) }},
 	}
+	for i := range levels {
+		l := &levels[i]
+		l.groups = make(map[string][]*scimclient.Group, len(d.reading.groups))
+		for n := range d.reading.groups {
+			t := &d.reading.groups[n]
+			if key := l.want(GroupValues{DisplayName: t.DisplayName, ExternalID: t.ExternalID}); key != "" {
+				l.groups[key] = append(l.groups[key], t)
+			}
+		}
+	}
+	return levels
+}
+
+// findGroup takes the first level of likeness that has a candidate; two candidates on it are a conflict.
+func (d *desk) findGroup(g *pushed, levels []likeness, owned map[string]bool) {
 	for _, level := range levels {
 		var hits []*scimclient.Group
-		for i := range d.reading.groups {
-			if t := &d.reading.groups[i]; !owned[t.ID] && level.like(t) {
+		for _, t := range level.groups[level.want(g.want)] {
+			if !owned[t.ID] {
 				hits = append(hits, t)
 			}
 		}
@@ -110,8 +139,8 @@ func (d *desk) findGroup(g *pushed, owned map[string]bool) {
 			d.freezeGroup(g, NoteConflict, fmt.Sprintf("the group %q in Rootly carries the externalId %q of another directory group", t.DisplayName, t.ExternalID),
 				"if it is this group: "+adoptCommand(quoted(t.DisplayName))+"; if not, rename or remove it in Rootly, or do not push this group")
 			g.candidate = t.ID
-		case level.how != "externalId" && len(d.losers(g, t)) > 0:
-			d.freezeGroup(g, NoteConflict, fmt.Sprintf("a hand-made group %q exists in Rootly with members that are not in the directory's: %s", t.DisplayName, strings.Join(d.losers(g, t), ", ")),
+		case len(d.losers(g, t)) > 0:
+			d.freezeGroup(g, NoteConflict, fmt.Sprintf("a group %q exists in Rootly with members that are not in the directory's: %s", t.DisplayName, strings.Join(d.losers(g, t), ", ")),
 				"add them to the group in the directory, or take it over without them: "+adoptCommand(quoted(t.DisplayName)))
 			g.candidate = t.ID
 		default:
@@ -122,19 +151,30 @@ func (d *desk) findGroup(g *pushed, owned map[string]bool) {
 	}
 }
 
-// losers names the people who would go if g took over t.
+// foreign tells whether a group of ours carries an externalId that is neither what we wrote nor what we want.
+func (g *pushed) foreign() bool {
+	have := g.target.ExternalID
+	return have != "" && have != g.want.ExternalID && g.link.Group != nil && have != g.link.Group.ExternalID
+}
+
+// losers names the people of t whom the directory does not have in g: whoever is frozen today may be taken out tomorrow,
+// so only excluded people do not count.
 func (d *desk) losers(g *pushed, t *scimclient.Group) []string {
-	wanted := d.wantedMembers(g)
 	var out []string
 	for _, m := range t.Members {
-		i, ok := d.removable(m)
-		if !ok {
+		i, known := d.userAt[m.Value]
+		if !known || strings.EqualFold(m.Type, "Group") || !d.users[i].Active {
 			continue
 		}
-		if o, owned := d.ownerOf[m.Value]; owned && wanted[o] {
-			continue
+		u := &d.users[i]
+		if o, owned := d.ownerOf[m.Value]; owned {
+			if _, in := slices.BinarySearch(g.source.Members, connectors.UserID(d.people[o].id)); in || d.people[o].standing == standExcluded {
+				continue
+			}
 		}
-		out = append(out, d.users[i].UserName)
+		if _, excluded := d.rules.exclude.Match(u.ID, u.UserName); !excluded {
+			out = append(out, u.UserName)
+		}
 	}
 	return out
 }
@@ -161,9 +201,10 @@ func (d *desk) settleGroupTwins() {
 
 // settleGroupNames orders renames so that no group gets a name that another one still has.
 func (d *desk) settleGroupNames() {
-	holder := map[string]string{} // folded name → SCIM id
+	holders := map[string][]string{} // folded name → SCIM ids; Rootly may have a name twice
 	for i := range d.reading.groups {
-		holder[connectors.Fold(d.reading.groups[i].DisplayName)] = d.reading.groups[i].ID
+		n := connectors.Fold(d.reading.groups[i].DisplayName)
+		holders[n] = append(holders[n], d.reading.groups[i].ID)
 	}
 	ownerOf := map[string]int{}
 	for i := range d.groups {
@@ -183,15 +224,19 @@ func (d *desk) settleGroupNames() {
 			have = connectors.Fold(g.target.DisplayName)
 		}
 		s.renames = g.target != nil && have != want
-		id, taken := holder[want]
-		if have == want || !taken {
+		if have == want {
 			continue
 		}
-		if owner, ok := ownerOf[id]; ok && owner != i {
-			s.blocked = owner
-		} else if !ok {
-			d.freezeGroup(g, NoteConflict, fmt.Sprintf("another group in Rootly is already called %q", g.want.DisplayName), "rename or remove that group in Rootly")
-			s.frozen = true
+		for _, id := range holders[want] {
+			owner, owned := ownerOf[id]
+			if !owned || s.blocked >= 0 && owner != s.blocked {
+				d.freezeGroup(g, NoteConflict, fmt.Sprintf("another group in Rootly is already called %q", g.want.DisplayName), "rename or remove that group in Rootly")
+				s.frozen, s.blocked = true, -1
+				break
+			}
+			if owner != i {
+				s.blocked = owner
+			}
 		}
 	}
 	for _, i := range deadlocked(seats) {

@@ -7,8 +7,8 @@ import (
 )
 
 // Only returns the part of a plan that is about one person or group, named by userName or displayName, directory id or
-// SCIM id: their own changes and, for a person, their memberships. A plan that does not mention who is returned empty;
-// one in which who is ambiguous is an error. Objections stay: what the whole plan may not do, a part of it may not either.
+// SCIM id: their own changes and, for a person, their memberships. Somebody for whom there is nothing to do makes the
+// plan empty; somebody whom neither side has, or whose name means two, is an error. Objections stay: what the whole plan may not do, a part of it may not either.
 func (p Plan) Only(who string) (Plan, error) {
 	who = strings.TrimSpace(who)
 	if who == "" {
@@ -30,6 +30,9 @@ func (p Plan) Only(who string) (Plan, error) {
 	if len(seen) > 1 {
 		return Plan{}, fmt.Errorf("%q means %s: use an id", who, strings.Join(sortedKeys(seen), " and "))
 	}
+	if len(seen) == 0 && !p.knows(meant) {
+		return Plan{}, fmt.Errorf("there is no %q: neither the directory's answer nor what we manage in Rootly has such a person or group", who)
+	}
 	out := p
 	out.Changes, out.Held, out.Notes = narrow(p.Changes, meant), narrow(p.Held, meant), nil
 	for _, n := range p.Notes {
@@ -42,6 +45,13 @@ func (p Plan) Only(who string) (Plan, error) {
 		again = false
 		for _, c := range p.Changes {
 			if awaitedKeys(out.Changes)[c.Key()] && !slices.ContainsFunc(out.Changes, func(k Change) bool { return k.Key() == c.Key() }) {
+				if len(c.Members) > 0 {
+					kept := narrow([]Change{c}, meant)
+					if len(kept) == 0 {
+						continue
+					}
+					c = kept[0]
+				}
 				out.Changes, again = append(out.Changes, c), true
 			}
 		}
@@ -53,6 +63,29 @@ func (p Plan) Only(who string) (Plan, error) {
 	return out, nil
 }
 
+// knows tells whether somebody or some group of either side is meant, with or without a change.
+func (p Plan) knows(meant func(Ref) bool) bool {
+	for i := range p.snapshot.Users {
+		u := &p.snapshot.Users[i]
+		for _, name := range []string{u.UserName, u.Email} {
+			if meant(Ref{Source: string(u.ID), Name: name}) {
+				return true
+			}
+		}
+	}
+	for i := range p.snapshot.Groups {
+		if g := &p.snapshot.Groups[i]; meant(Ref{Source: string(g.ID), Name: g.Name}) {
+			return true
+		}
+	}
+	for target, source := range p.owned {
+		if meant(Ref{Source: source, Target: target}) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.Notes, func(n Note) bool { return meant(n.Object) })
+}
+
 func narrow(changes []Change, meant func(Ref) bool) []Change {
 	var out []Change
 	for _, c := range changes {
@@ -61,7 +94,7 @@ func narrow(changes []Change, meant func(Ref) bool) []Change {
 			if len(c.Members) == 0 {
 				continue
 			}
-			c.Why = c.Members[0].Why
+			c.Why, c.Spends = c.Members[0].Why, c.spendsOf(len(c.Members))
 		}
 		out = append(out, c)
 	}

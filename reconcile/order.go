@@ -35,7 +35,7 @@ func phaseOf(c Change, awaited map[string]bool) phase {
 	switch {
 	case c.Object.Kind == KindGroup:
 		return phaseGroups
-	case c.Verb == VerbUpdate && awaited[c.Key()]:
+	case (c.Verb == VerbUpdate || c.Verb == VerbReactivate) && awaited[c.Key()]:
 		return phaseFree
 	case c.Verb == VerbUpdate:
 		return phaseUpdate

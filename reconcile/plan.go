@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
 )
 
 // Kind is what an object is.
@@ -90,9 +91,10 @@ type Change struct {
 	// After are keys of changes that must have succeeded before this one, such as the rename that frees a userName.
 	After []string `json:"after,omitempty"`
 
-	user   *UserValues  // the account as a user change leaves it
-	record *UserValues  // what the ledger then remembers as written by us
-	group  *GroupValues // the group as a group change leaves it, without members
+	user   *UserValues        // the account as a user change leaves it
+	record *UserValues        // what the ledger then remembers as written by us
+	emails []scimclient.Email // what the account has, of which one entry is ours
+	group  *GroupValues       // the group as a group change leaves it, without members
 }
 
 // Key names a change within a plan, stable across runs: "deactivate user 00u1".
@@ -190,6 +192,7 @@ type Plan struct {
 
 	pins     []Ref                       // what Undo restores
 	snapshot connectors.Snapshot         // what the directory answered
+	short    bool                        // the answer is no witness for the next run
 	texts    map[string]string           // the rules that made the plan, by key
 	used     []string                    // approved sets that Changes carries out
 	partial  bool                        // narrowed by Only: the cycle says nothing about the rest

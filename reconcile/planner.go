@@ -67,9 +67,12 @@ func (p *Planner) prepare(ctx context.Context, ledger Ledger) (prepared, error) 
 	if err := p.lookUpHidden(ctx, &in); err != nil {
 		return prepared{}, err
 	}
+	if err := p.checkGroups(ctx, &in); err != nil {
+		return prepared{}, err
+	}
 	w.desk, w.changes, w.refresh = work(p.Rules, in, nil)
 	if err := w.checkScope(); err != nil {
-		return prepared{}, err
+		return w, err // for Explain, which says why nobody is
 	}
 	if slices.ContainsFunc(w.changes, Change.destructive) {
 		if in.findings, err = confirm(ctx, p.Source, p.Rules, w.desk, w.changes, previous); err != nil {
@@ -116,6 +119,39 @@ func (p *Planner) read(ctx context.Context) (reading, error) {
 	return in, nil
 }
 
+// checkGroups reads by id the groups of ours that the listing does not show. One that is there proves the listing short;
+// one that is not was deleted.
+func (p *Planner) checkGroups(ctx context.Context, in *reading) error {
+	listed := make(map[string]bool, len(in.groups))
+	for i := range in.groups {
+		listed[in.groups[i].ID] = true
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, id := range sortedKeys(in.ledger.Groups) {
+		l := in.ledger.Groups[id]
+		if listed[l.Target] {
+			continue
+		}
+		g.Go(func() error {
+			found, err := p.Target.Group(ctx, l.Target)
+			switch {
+			case scimclient.Gone(err):
+				return nil
+			case err != nil:
+				return fmt.Errorf("read Rootly: %w", err)
+			}
+			return shortListing("group "+quoted(found.DisplayName), len(in.groups), "groups")
+		})
+	}
+	return g.Wait()
+}
+
+// shortListing is the error of a listing of Rootly that lacks an object which is there.
+func shortListing(what string, n int, of string) error {
+	return fmt.Errorf("read Rootly: the %s is there and was missing from the listing of %d %s: the listing was short, and nothing is concluded from it (run again; if it stays so, look at the SCIM log in Rootly)", what, n, of)
+}
+
 // lookUpHidden reads by id the accounts of ours that no listing shows, where it matters: people who should be active, or
 // whom we left active. Some servers hide deactivated accounts from listings, some from readings too.
 func (p *Planner) lookUpHidden(ctx context.Context, in *reading) error {
@@ -157,6 +193,9 @@ func (p *Planner) lookUpHidden(ctx context.Context, in *reading) error {
 		return err
 	}
 	for i, u := range found {
+		if u != nil && u.Active {
+			return shortListing("active account "+u.UserName, len(in.users), "accounts")
+		}
 		if u != nil {
 			in.users = append(in.users, *u)
 		} else {
@@ -214,7 +253,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	slices.SortStableFunc(applied, byPhase(applied))
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: d.allNotes(), Counts: d.counts(),
-		Writes: writes(applied), snapshot: d.snapshot, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
+		Writes: writes(applied), snapshot: d.snapshot, short: r.short, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
 	}
 	for id, i := range d.ownerOf {
@@ -280,8 +319,6 @@ func (d *desk) suppress(changes, held []Change, now time.Time) (applied, back []
 	for _, c := range changes {
 		w, failed := waiting[c.Key()]
 		switch {
-		case c.destructive() && d.rules.additive:
-			c.Held = "removals: never"
 		case failed && now.Before(w.Next):
 			c.Held = fmt.Sprintf("failed %d times, tried again after %s: %s", w.Attempts, w.Next.UTC().Format("2006-01-02 15:04 UTC"), w.Reason)
 		default:
@@ -342,7 +379,7 @@ func (d *desk) allNotes() []Note {
 func (d *desk) unmatchedPush() []Note {
 	var out []Note
 	for _, p := range d.rules.push {
-		if p.Exact() && !slices.ContainsFunc(d.snapshot.Groups, func(g connectors.Group) bool { return p.Match(string(g.ID), g.Name) }) {
+		if p.Exact() && !slices.ContainsFunc(d.snapshot.Groups, func(g connectors.Group) bool { return p.Match(string(g.ID), g.Name, g.Email) }) {
 			out = append(out, Note{Kind: NoteLeft, Object: Ref{Kind: KindGroup, Name: p.String()},
 				Text: "groups.push names a group that the directory does not have", Remedy: "correct or remove the entry"})
 		}

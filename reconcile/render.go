@@ -33,6 +33,9 @@ func (p Plan) idle() string {
 // aside says what else the plan has to tell, for the end of a summary.
 func (p Plan) aside() string {
 	var s string
+	if len(p.shortReads()) > 0 {
+		s += " The directory's answer was short: nothing is taken away."
+	}
 	if len(p.Held) > 0 {
 		s += " Held back: " + tally(p.Held, false) + "."
 	}
@@ -198,6 +201,7 @@ var reasons = []section{
 	{why: WhyDirectory, title: "Changed in the directory"},
 	{why: WhyDrift, title: "Edited in Rootly: set back to what the directory says"},
 	{why: WhyConfig, title: "Configuration changed: scope, push or map"},
+	{why: WhyUndo, title: "Undo: back to what it was before that cycle"},
 	{why: WhyLeftScope, title: "Left scope: still in the directory"},
 	{why: WhyDisabled, title: "Disabled in the directory"},
 	{why: WhyGone, title: "Gone from the directory"},
@@ -227,38 +231,6 @@ func byReason(changes []Change) []section {
 	return out
 }
 
-// A heldLot is the changes held for one cause, with the ways on.
-type heldLot struct {
-	why      string
-	remedies []string
-	changes  []Change
-}
-
-func (p Plan) heldLots() []heldLot {
-	var out []heldLot
-	for _, c := range p.Held {
-		i := slices.IndexFunc(out, func(h heldLot) bool { return h.why == c.Held })
-		if i < 0 {
-			i = len(out)
-			out = append(out, heldLot{why: c.Held})
-		}
-		out[i].changes = append(out[i].changes, c)
-	}
-	for _, o := range p.Objections {
-		found := false
-		for i := range out {
-			if strings.Contains(out[i].why, o.Text) {
-				out[i].remedies = append(out[i].remedies, o.Remedy)
-				found = true
-			}
-		}
-		if !found {
-			out = append(out, heldLot{why: o.Text, remedies: []string{o.Remedy}})
-		}
-	}
-	return out
-}
-
 type noteSection struct {
 	kind   NoteKind
 	title  string
@@ -272,7 +244,9 @@ var noteKinds = []noteSection{
 	{kind: NoteProtected, title: "Protected: left as they are"},
 	{kind: NoteLeft, title: "Left alone"},
 	{kind: NoteByHand, title: "Deactivated in Rootly by hand: left so"},
+	{kind: NotePinned, title: "Pinned: restored by undo, left as they are until unpinned"},
 	{kind: NoteWaiting, title: "Waiting for another try"},
+	{kind: NoteDropped, title: "Left out: the saved plan and the present one differ"},
 	{kind: NoteStuck, title: "Not kept by Rootly", urgent: true},
 	{kind: NoteUnmapped, title: "Cannot be mapped: left as they are", urgent: true},
 	{kind: NoteConflict, title: "Conflicts: everybody concerned is left as they are", urgent: true},

@@ -24,15 +24,25 @@ func groupRef(id, name string) Ref {
 
 // everything is a plan with each verb, reason, note kind and cause of holding.
 func everything() Plan {
-	objection := Objection{
-		Axis: AxisDeactivations, Count: 2, Limit: 1, Of: 5,
-		Text:   "2 of 5 managed people would be deactivated, at most 1 may be at once",
-		Remedy: "look through the held changes; if they are right, raise guard.deactivations for one run",
+	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	set := func(axis Axis, fingerprint, reason string, created time.Time, items ...string) (HeldSet, Objection) {
+		s := HeldSet{Fingerprint: fingerprint, Axis: axis, Reason: reason, Created: created}
+		for _, i := range items {
+			s.Items = append(s.Items, HeldItem{Key: "key of " + i, Name: i})
+		}
+		return s, Objection{Axis: axis, Count: len(items), Text: reason, Remedy: "look through the held changes; if they are right: rootly-idp-sync approve " + fingerprint}
 	}
+	many, tooMany := set(AxisDeactivations, "60cd1b7adb9b", "2 of 5 managed people would be deactivated; at most 1 may within a day", at.Add(-5*time.Hour), "held1@acme.com", "held2@acme.com")
+	rules, byRules := set(AxisConfiguration, "1f2e3d4c5b6a", "because scope.where changed, not because the directory says so", at, "held3@acme.com")
+	first, atFirst := set(AxisFirstContact, "0a1b2c3d4e5f", "first contact with this Rootly: what would be taken away waits for a yes", at.Add(-72*time.Hour), "held4@acme.com from oncall-data")
+	source, vanished := set(AxisSource, "77665544aabb", "the directory no longer lists 4 of 5 managed people, at most 1 may vanish at once: its answer may be short, so nothing at all is taken away", at.Add(-40*time.Minute), "held5@acme.com", "held6@acme.com")
+	short := Objection{Axis: AxisShortRead, Count: 1, Text: "the read was short: held7@acme.com: the listing says gone, asked again the directory says in scope; nothing is taken away in this run",
+		Remedy: "nothing is to be done; if it comes again, look at the directory's health and at what the credential may read"}
+	once := "the directory no longer knows this id; " + onceText
 	return Plan{
 		Source: "okta:acme.okta.com",
 		Target: "https://rootly.com/scim",
-		At:     time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC),
+		At:     at,
 		Changes: []Change{
 			{Verb: VerbLink, Object: userRef("u1", "lina@acme.com"), Why: WhyFirstMatch, Detail: "by userName"},
 			{Verb: VerbCreate, Object: Ref{Kind: KindUser, Source: "u2", Name: "nora@acme.com"}, Why: WhyJoined, Detail: "scope.mode assigned",
@@ -53,21 +63,33 @@ func everything() Plan {
 				{User: userRef("u4", "otto@acme.com"), Why: WhyDirectory}, {User: userRef("x9", "stranger@acme.com"), Why: WhyDrift}}},
 			{Verb: VerbDeactivate, Object: userRef("u7", "lars@acme.com"), Why: WhyLeftScope, Detail: "not assigned to the application"},
 			{Verb: VerbDeactivate, Object: userRef("u8", "dirk@acme.com"), Why: WhyDisabled, Detail: "SUSPENDED",
+				Groups: []Ref{groupRef("g2", "oncall-data"), groupRef("g3", "oncall-payments")},
 				Fields: []Field{{Name: "active", From: "true", To: "false", Why: WhyDisabled}}},
 			{Verb: VerbDelete, Object: userRef("u9", "gero@acme.com"), Why: WhyGone},
+			{Verb: VerbUpdate, Object: userRef("u13", "back@acme.com"), Why: WhyUndo, Detail: "changed by that cycle",
+				Fields: []Field{{Name: "displayName", From: "New", To: "Old", Why: WhyUndo}}},
 		},
 		Held: []Change{
 			{Verb: VerbUpdate, Object: userRef("u12", "wait@acme.com"), Why: WhyDirectory, Held: "waiting after 2 failed tries until 2026-03-01 04:00 UTC: 403 Forbidden"},
-			{Verb: VerbDeactivate, Object: userRef("u10", "held1@acme.com"), Why: WhyGone, Held: objection.Text},
-			{Verb: VerbDeactivate, Object: userRef("u11", "held2@acme.com"), Why: WhyGone, Held: objection.Text},
+			{Verb: VerbDeactivate, Object: userRef("u10", "held1@acme.com"), Why: WhyLeftScope, Held: many.Reason, Set: many.Fingerprint, Groups: []Ref{groupRef("g3", "oncall-payments")}},
+			{Verb: VerbDeactivate, Object: userRef("u11", "held2@acme.com"), Why: WhyGone, Held: many.Reason, Set: many.Fingerprint},
+			{Verb: VerbDeactivate, Object: userRef("u14", "held3@acme.com"), Why: WhyLeftScope, Held: rules.Reason, Set: rules.Fingerprint},
+			{Verb: VerbRemove, Object: groupRef("g2", "oncall-data"), Why: WhyDirectory, Held: first.Reason, Set: first.Fingerprint,
+				Members: []Membership{{User: userRef("u15", "held4@acme.com"), Why: WhyDirectory}}},
+			{Verb: VerbDeactivate, Object: userRef("u16", "held7@acme.com"), Why: WhyGone, Held: short.Text},
+			{Verb: VerbDeactivate, Object: userRef("u17", "once@acme.com"), Why: WhyGone, Held: once},
+			{Verb: VerbDeactivate, Object: userRef("u18", "silent@acme.com"), Why: WhyLeftScope, Held: "asked again, the directory did not answer: okta: 503 Service Unavailable"},
+			{Verb: VerbDeactivate, Object: userRef("u19", "never@acme.com"), Why: WhyLeftScope, Held: "removals: never"},
 		},
-		Objections: []Objection{objection},
+		Objections: []Objection{tooMany, byRules, atFirst, vanished, short, {Axis: AxisRenames, Text: "an objection without a set", Remedy: "its remedy"}},
+		Sets:       []HeldSet{many, rules, first, source},
 		Notes: []Note{
 			{Kind: NoteConflict, Object: userRef("n1", "twin@acme.com"), Text: "two people of the directory map to this userName: n1, n2", Remedy: "give one of them another userName, or exclude one"},
 			{Kind: NoteUnmapped, Object: userRef("n3", "svc"), Text: `userName "svc" is no e-mail address`, Remedy: "set map.userName"},
 			{Kind: NoteProtected, Object: userRef("n4", "ceo@acme.com"), Text: `guard.protect has "ceo@acme.com"; would be deactivated`},
 			{Kind: NoteExcluded, Object: userRef("n5", "svc-a@acme.com"), Text: `scope.exclude has "svc-*@acme.com"`},
 			{Kind: NoteByHand, Object: userRef("n6", "hand@acme.com"), Text: "active in the directory, deactivated in Rootly by hand"},
+			{Kind: NotePinned, Object: userRef("n10", "pinned@acme.com"), Text: "restored by undo, and left as they are until unpinned", Remedy: "to sync them again: rootly-idp-sync undo --unpin pinned@acme.com"},
 			{Kind: NoteStuck, Object: userRef("n7", "stuck@acme.com"), Text: "Rootly accepted displayName twice and did not keep it"},
 			{Kind: NoteLeft, Object: groupRef("n8", "oncall-old"), Text: "gone from the directory"},
 			{Kind: NoteWaiting, Object: userRef("n9", "later@acme.com"), Text: "refused 2 times, next try in 3 hours"},
@@ -156,6 +178,30 @@ func TestEveryChangeHeldAndNoteAppearsInEveryRendering(t *testing.T) {
 				t.Errorf("%s lacks the %s note", name, n.Kind)
 			}
 		}
+		for _, s := range p.Sets {
+			for _, want := range append(strings.Split(s.Items[0].Name, " from "), s.Fingerprint, s.Reason) {
+				if !strings.Contains(out, want) {
+					t.Errorf("%s says nothing of %q, of the set %s", name, want, s.Fingerprint)
+				}
+			}
+		}
+	}
+}
+
+func TestApproveIsOfferedOnlyForWhatTheStoreKnows(t *testing.T) {
+	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	plan := func(created time.Time) Plan {
+		return Plan{At: at, Sets: []HeldSet{{Fingerprint: "60cd1b7adb9b", Axis: AxisRenames, Reason: "r", Created: created, Items: []HeldItem{{Name: "a"}}}}}
+	}
+	const first, later = "run sync, which records the set, then rootly-idp-sync approve 60cd1b7adb9b", "if they are right: rootly-idp-sync approve 60cd1b7adb9b"
+	for name, tc := range map[string]struct{ out, want string }{
+		"a plan's new set":   {plan(at).Text(TextOptions{}), first},
+		"a plan's old set":   {plan(at.Add(-time.Hour)).Text(TextOptions{}), later},
+		"a report's new set": {Report{Plan: plan(at)}.Text(TextOptions{}), later},
+	} {
+		if !strings.Contains(tc.out, tc.want) {
+			t.Errorf("%s lacks %q:\n%s", name, tc.want, tc.out)
+		}
 	}
 }
 
@@ -187,9 +233,10 @@ func hostilePlan() Plan {
 	members := Change{Verb: VerbRemove, Object: Ref{Kind: KindGroup, Source: "g", Name: hostile}, Why: WhyDirectory,
 		Members: []Membership{{User: c.Object, Why: WhyDrift}}}
 	held := c
-	held.Held = hostile
+	held.Verb, held.Held, held.Groups = VerbDeactivate, hostile, []Ref{{Kind: KindGroup, Name: hostile}}
 	return Plan{Source: hostile, Changes: []Change{c, members}, Held: []Change{held},
-		Objections: []Objection{{Axis: AxisRenames, Text: hostile, Remedy: hostile}},
+		Objections: []Objection{{Axis: AxisRenames, Text: hostile, Remedy: hostile}, {Axis: AxisShortRead, Text: hostile, Remedy: hostile}},
+		Sets:       []HeldSet{{Fingerprint: hostile, Axis: Axis(hostile), Reason: hostile, Items: []HeldItem{{Key: hostile, Name: hostile}}}},
 		Notes:      []Note{{Kind: NoteConflict, Object: c.Object, Text: hostile, Remedy: hostile}}}
 }
 

@@ -13,11 +13,16 @@ import (
 // JSON is the plan for programs; docs/output.md describes it.
 func (p Plan) JSON() ([]byte, error) {
 	p.Changes = slices.Concat([]Change{}, p.Changes) // [] rather than null
-	return Document(struct {
-		Format  string `json:"format"`
-		Summary string `json:"summary"`
-		Plan
-	}{"rootly-idp-sync/plan/v1", p.Summary(), p})
+	return Document(planDocument{planFormat, p.Summary(), p})
+}
+
+const planFormat = "rootly-idp-sync/plan/v1"
+
+// A planDocument is a plan in a file.
+type planDocument struct {
+	Format  string `json:"format"`
+	Summary string `json:"summary"`
+	Plan
 }
 
 // JSON is the report for programs; docs/output.md describes it. Each result is a change and how it ended.
@@ -45,11 +50,12 @@ func (r Report) JSON() ([]byte, error) {
 		Results    []result    `json:"results"`
 		Held       []Change    `json:"held,omitempty"`
 		Objections []Objection `json:"objections,omitempty"`
+		Sets       []HeldSet   `json:"sets,omitempty"`
 		Notes      []Note      `json:"notes,omitempty"`
 		Counts     Counts      `json:"counts"`
 	}{
 		"rootly-idp-sync/report/v1", r.Summary(), r.Cycle, r.Plan.Source, r.Plan.Target, r.Plan.At, r.Took.Milliseconds(), r.Stopped,
-		results, r.Plan.Held, r.Plan.Objections, r.Plan.Notes, r.Plan.Counts,
+		results, r.Plan.Held, r.Plan.Objections, r.Plan.Sets, r.Plan.Notes, r.Plan.Counts,
 	})
 }
 

@@ -12,6 +12,7 @@ func (p Plan) Markdown() string {
 	m.heading("Plan")
 	m.paragraph("**" + EscapeMarkdown(p.Summary()) + "**")
 	m.paragraph(EscapeMarkdown(p.Counts.sentence(p.Source)))
+	m.shortReads(p)
 	m.changes(p.Changes)
 	m.held(p)
 	m.notes(p.Notes)
@@ -20,10 +21,11 @@ func (p Plan) Markdown() string {
 
 // Markdown is the report for the summary of a CI run, in the order of Report.Text.
 func (r Report) Markdown() string {
-	var m markdown
+	m := markdown{recorded: true}
 	m.heading("Sync")
 	m.paragraph("**" + EscapeMarkdown(r.Summary()) + "**")
 	m.paragraph(EscapeMarkdown(r.Plan.Counts.sentence(r.Plan.Source)))
+	m.shortReads(r.Plan)
 	m.changes(r.done())
 	m.failures(r)
 	m.held(r.Plan)
@@ -33,7 +35,10 @@ func (r Report) Markdown() string {
 
 // markdown collects the lines of one rendering. Names and values stand in code spans, where no markup, link or mention
 // of a directory's making can take effect; all other text is escaped.
-type markdown struct{ b strings.Builder }
+type markdown struct {
+	b        strings.Builder
+	recorded bool // the sets of the plan are in the store
+}
 
 func (m *markdown) heading(s string) { fmt.Fprintf(&m.b, "## %s\n", s) }
 
@@ -62,31 +67,52 @@ func (m *markdown) list(depth int, changes []Change) {
 			}
 			m.item(depth+1, fmt.Sprintf("%s: %s → %s%s", code(f.Name), codeValue(f.From), codeValue(f.To), why))
 		}
+		m.names(depth+1, "is in ", groupNames(c))
 		for _, w := range membersByWhy(c) {
-			names := make([]string, len(w.names))
-			for i, n := range w.names {
-				names[i] = code(n)
-			}
 			why := ""
 			if w.why != "" && w.why != c.Why {
 				why = EscapeMarkdown(string(w.why)) + ": "
 			}
-			m.item(depth+1, why+strings.Join(names, ", "))
+			m.names(depth+1, why, w.names)
 		}
 	}
 }
 
+func (m *markdown) names(depth int, prefix string, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	coded := make([]string, len(names))
+	for i, n := range names {
+		coded[i] = code(n)
+	}
+	m.item(depth, prefix+strings.Join(coded, ", "))
+}
+
+func (m *markdown) shortReads(p Plan) {
+	for _, o := range p.shortReads() {
+		m.paragraph("⚠️ **" + EscapeMarkdown(o.Text) + "**")
+		m.b.WriteByte('\n')
+		m.item(0, "→ "+EscapeMarkdown(o.Remedy))
+	}
+}
+
 func (m *markdown) held(p Plan) {
-	if len(p.Held) == 0 && len(p.Objections) == 0 {
+	lots := p.heldLots(m.recorded)
+	if len(lots) == 0 {
 		return
 	}
 	m.title(fmt.Sprintf("Held back, not applied (%s)", count(len(p.Held), "change", "changes")))
-	for _, h := range p.heldLots() {
+	for _, h := range lots {
 		m.item(0, "⚠️ "+EscapeMarkdown(h.why))
-		for _, r := range h.remedies {
-			m.remedy(r)
+		if h.facts != "" {
+			m.item(1, EscapeMarkdown(h.facts))
+		}
+		for _, way := range h.ways {
+			m.remedy(way)
 		}
 		m.list(1, h.changes)
+		m.names(1, "", h.also)
 	}
 }
 

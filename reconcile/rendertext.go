@@ -28,6 +28,7 @@ func (p Plan) Text(o TextOptions) string {
 	t := text{o: o}
 	t.line(o.Palette.Strong, p.Summary())
 	t.line(o.Palette.Faint, p.Counts.sentence(p.Source))
+	t.shortReads(p)
 	t.changes(p.Changes)
 	t.held(p)
 	t.notes(p.Notes)
@@ -36,10 +37,13 @@ func (p Plan) Text(o TextOptions) string {
 
 // Text shows the report to a person, in the order of Plan.Text, with what did not succeed after what did.
 func (r Report) Text(o TextOptions) string {
-	t := text{o: o}
+	t := text{o: o, recorded: true}
 	t.line(o.Palette.Strong, r.Summary())
 	if !o.Brief {
 		t.line(o.Palette.Faint, r.Plan.Counts.sentence(r.Plan.Source))
+	}
+	t.shortReads(r.Plan)
+	if !o.Brief {
 		t.changes(r.done())
 	}
 	t.failures(r)
@@ -50,8 +54,9 @@ func (r Report) Text(o TextOptions) string {
 
 // text collects the lines of one rendering.
 type text struct {
-	o TextOptions
-	b strings.Builder
+	o        TextOptions
+	recorded bool // the sets of the plan are in the store
+	b        strings.Builder
 }
 
 func (t *text) line(colour func(string) string, s string) {
@@ -125,6 +130,7 @@ func (t *text) change(c Change, width int) {
 		}
 		t.line(nil, fmt.Sprintf("      %s: %s → %s%s", Visible(f.Name), value(f, f.From), value(f, f.To), paint(t.o.Palette.Faint, why)))
 	}
+	t.names("      is in ", groupNames(c))
 	for _, m := range membersByWhy(c) {
 		prefix := "      "
 		if m.why != "" && m.why != c.Why {
@@ -151,18 +157,49 @@ func (t *text) colour(c Change) func(string) string {
 	}
 }
 
+// shortReads is said before anything else: it means that the directory cannot be trusted at this moment.
+func (t *text) shortReads(p Plan) {
+	for _, o := range p.shortReads() {
+		t.gap()
+		t.line(t.o.Palette.Warn, "!! "+prose(o.Text))
+		t.remedy(o.Remedy)
+	}
+}
+
 // held sets the held changes apart, each lot below its cause and the way on.
 func (t *text) held(p Plan) {
-	if len(p.Held) == 0 && len(p.Objections) == 0 {
+	lots := p.heldLots(t.recorded)
+	if len(lots) == 0 {
 		return
 	}
 	t.title(fmt.Sprintf("Held back, not applied (%s)", count(len(p.Held), "change", "changes")))
-	for _, h := range p.heldLots() {
+	for i, h := range lots {
+		if i > 0 {
+			t.gap()
+		}
 		t.line(t.o.Palette.Warn, "  ! "+prose(h.why))
-		for _, r := range h.remedies {
-			t.remedy(r)
+		if h.facts != "" {
+			t.line(nil, "    "+prose(h.facts))
+		}
+		for _, way := range h.ways {
+			t.remedy(way)
 		}
 		t.list(h.changes)
+		t.names("      ", h.also)
+	}
+}
+
+// names sets names into lines.
+func (t *text) names(prefix string, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	visible := make([]string, len(names))
+	for i, n := range names {
+		visible[i] = Visible(n)
+	}
+	for _, l := range wrap(visible, prefix, 100) {
+		t.line(nil, l)
 	}
 }
 

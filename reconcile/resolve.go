@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
@@ -20,16 +22,17 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 	if ledger.Groups == nil {
 		ledger.Groups = map[connectors.GroupID]Link{}
 	}
+	idx := index(ledger, in)
 	var out []Resolution
 	for _, i := range ledger.Open {
 		r := Resolution{Intent: i.ID, Outcome: OutcomeFailed}
 		var l Link
 		var ok bool
 		if i.Change.Object.Kind == KindUser {
-			if l, ok = resolveUser(ledger, i, in.users); ok {
+			if l, ok = idx.user(i); ok {
 				ledger.Users[connectors.UserID(l.Source)] = l
 			}
-		} else if l, ok = resolveGroup(ledger, i, in.groups); ok {
+		} else if l, ok = idx.group(i); ok {
 			ledger.Groups[connectors.GroupID(l.Source)] = l
 		}
 		if ok {
@@ -40,89 +43,146 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 	return ledger, out
 }
 
-func resolveUser(ledger Ledger, i Intent, users []scimclient.User) (Link, bool) {
+// An openIndex finds what open intents may have led to.
+type openIndex struct {
+	ledger      Ledger
+	owner       map[string]string // kind and SCIM id → directory id of a link
+	users       map[string]*scimclient.User
+	usersByExt  map[string]*scimclient.User
+	groups      map[string]*scimclient.Group
+	groupsByExt map[string]*scimclient.Group
+}
+
+func index(ledger Ledger, in reading) openIndex {
+	x := openIndex{ledger, map[string]string{}, map[string]*scimclient.User{}, map[string]*scimclient.User{}, map[string]*scimclient.Group{}, map[string]*scimclient.Group{}}
+	for _, l := range ledger.Users {
+		x.owner["user "+l.Target] = l.Source
+	}
+	for _, l := range ledger.Groups {
+		x.owner["group "+l.Target] = l.Source
+	}
+	for i := range in.users {
+		u := &in.users[i]
+		x.users[u.ID], x.usersByExt[u.ExternalID] = u, u
+	}
+	for i := range in.groups {
+		g := &in.groups[i]
+		x.groups[g.ID], x.groupsByExt[g.ExternalID] = g, g
+	}
+	return x
+}
+
+// free tells whether an object is nobody else's.
+func (x openIndex) free(kind, id, source string) bool {
+	owner, owned := x.owner[kind+" "+id]
+	return !owned || owner == source
+}
+
+// user finds the account of an intent. What was made is known by its externalId alone: the request may never have been
+// sent, and an account of the same userName is then somebody else's. Whoever is still in scope is matched by userName as
+// ever.
+func (x openIndex) user(i Intent) (Link, bool) {
 	if i.User == nil {
 		return Link{}, false
 	}
 	ref := i.Change.Object
-	owned := map[string]bool{}
-	for _, l := range ledger.Users {
-		if l.Source != ref.Source {
-			owned[l.Target] = true
-		}
-	}
-	for n := range users {
-		u := &users[n]
-		mine := u.ID == ref.Target
-		if ref.Target == "" {
-			mine = !owned[u.ID] && (i.User.ExternalID != "" && u.ExternalID == i.User.ExternalID ||
-				u.ExternalID == "" && sameFolded(u.UserName, i.User.UserName))
-		}
-		if !mine {
-			continue
-		}
-		if ref.Target != "" && !arrived(i.Change.Fields, valuesOf(u)) {
+	l := Link{Kind: KindUser, Source: ref.Source, User: i.User, Stuck: x.ledger.Users[connectors.UserID(ref.Source)].Stuck}
+	if i.Change.Verb == VerbCreate {
+		u := x.usersByExt[i.User.ExternalID]
+		if u == nil || i.User.ExternalID == "" || !x.free("user", u.ID, ref.Source) {
 			return Link{}, false
 		}
-		return Link{Kind: KindUser, Source: ref.Source, Target: u.ID, User: i.User, Stuck: ledger.Users[connectors.UserID(ref.Source)].Stuck}, true
+		l.Target = u.ID
+		return l, true
 	}
-	return Link{}, false
+	u := x.users[ref.Target]
+	if u == nil || !arrived(i.Change.Fields, valuesOf(u)) {
+		return Link{}, false
+	}
+	l.Target = u.ID
+	return l, true
 }
 
-// arrived tells whether the state of the account is what the fields were to make it: active decides, then the rest.
+// group finds the group of an intent in the same way.
+func (x openIndex) group(i Intent) (Link, bool) {
+	if i.Group == nil {
+		return Link{}, false
+	}
+	ref := i.Change.Object
+	g := x.groups[ref.Target]
+	if ref.Target == "" {
+		if g = x.groupsByExt[i.Group.ExternalID]; g == nil || g.ExternalID == "" || !x.free("group", g.ID, ref.Source) || strangersIn(x.ledger, g) {
+			return Link{}, false
+		}
+	} else if g == nil || !groupArrived(i.Change, g) {
+		return Link{}, false
+	}
+	v := GroupValues{DisplayName: g.DisplayName, ExternalID: i.Group.ExternalID, Members: memberIDs(g.Members)}
+	return Link{Kind: KindGroup, Source: ref.Source, Target: g.ID, Group: &v, Stuck: x.ledger.Groups[connectors.GroupID(ref.Source)].Stuck}, true
+}
+
+// arrived tells whether the account is what the fields were to make it.
 func arrived(fields []Field, have UserValues) bool {
 	for _, f := range fields {
-		switch f.Name {
-		case "active":
-			if boolText(have.Active) != f.To {
-				return false
-			}
-		case "userName":
-			if !sameFolded(have.UserName, f.To) {
-				return false
-			}
-		case "externalId":
-			if have.ExternalID != f.To {
-				return false
-			}
-		case "displayName":
-			if !sameText(have.DisplayName, f.To) {
-				return false
-			}
-		case "name.givenName":
-			if !sameText(have.GivenName, f.To) {
-				return false
-			}
-		case "name.familyName":
-			if !sameText(have.FamilyName, f.To) {
-				return false
-			}
+		now := fieldOf(have, f.Name)
+		same := now == f.To || sameText(now, f.To)
+		switch {
+		case f.Name == "userName" || f.Name == "emails":
+			same = sameFolded(now, f.To)
+		case strings.HasPrefix(f.Name, "phoneNumbers."):
+			same = digits(now) == digits(f.To)
+		}
+		if !same {
+			return false
 		}
 	}
 	return true
 }
 
-func resolveGroup(ledger Ledger, i Intent, groups []scimclient.Group) (Link, bool) {
-	ref := i.Change.Object
-	if i.Group == nil {
-		return Link{}, false
-	}
-	owned := map[string]bool{}
-	for _, l := range ledger.Groups {
-		if l.Source != ref.Source {
-			owned[l.Target] = true
+// digits is a number without its spelling. What is compared by it was written in E.164.
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// strangersIn tells whether a group that may be ours has members whom none of the open additions put there: it was there
+// before, and only a yes takes it over.
+func strangersIn(ledger Ledger, g *scimclient.Group) bool {
+	sent := map[string]bool{}
+	for _, i := range ledger.Open {
+		if i.Change.Verb == VerbAdd && i.Group != nil && i.Group.ExternalID == g.ExternalID {
+			for _, m := range i.Change.Members {
+				sent[m.User.Target] = true
+				sent[ledger.Users[connectors.UserID(m.User.Source)].Target] = true
+			}
 		}
 	}
-	for n := range groups {
-		g := &groups[n]
-		mine := g.ID == ref.Target
-		if ref.Target == "" {
-			mine = !owned[g.ID] && (g.ExternalID != "" && g.ExternalID == i.Group.ExternalID || g.ExternalID == "" && sameText(g.DisplayName, i.Group.DisplayName))
-		}
-		if mine {
-			v := GroupValues{DisplayName: g.DisplayName, ExternalID: i.Group.ExternalID, Members: memberIDs(g.Members)}
-			return Link{Kind: KindGroup, Source: ref.Source, Target: g.ID, Group: &v, Stuck: ledger.Groups[connectors.GroupID(ref.Source)].Stuck}, true
+	return slices.ContainsFunc(g.Members, func(m scimclient.Member) bool { return !sent[m.Value] })
+}
+
+// groupArrived tells whether a group is what the change was to make it.
+func groupArrived(c Change, g *scimclient.Group) bool {
+	in := map[string]bool{}
+	for _, m := range g.Members {
+		in[m.Value] = true
+	}
+	for _, m := range c.Members {
+		if in[m.User.Target] != (c.Verb == VerbAdd) {
+			return false
 		}
 	}
-	return Link{}, false
+	for _, f := range c.Fields {
+		now := g.DisplayName
+		if f.Name == "externalId" {
+			now = g.ExternalID
+		}
+		if !sameText(now, f.To) {
+			return false
+		}
+	}
+	return true
 }

@@ -31,7 +31,8 @@ var mappable = []string{
 
 // RuleOptions are the operator's rules as text. The zero value of every field but Mode is valid.
 type RuleOptions struct {
-	Directory string // the connector's name, for messages and the hash
+	Directory string // the connector's name
+	Narrowed  string // what the connector's own options narrow the directory to, for the hash
 	Mode      connectors.ScopeMode
 	Groups    []string // mode groups
 	Where     string   // CEL over user, "" means everybody
@@ -158,6 +159,9 @@ func (o RuleOptions) keyed() map[string]string {
 	out := map[string]string{
 		"source": o.Directory, "scope.mode": string(o.Mode), "scope.groups": list(o.Groups), "scope.where": o.Where,
 		"scope.exclude": list(o.Exclude), "groups.push": list(o.Push), "phone_region": o.PhoneRegion,
+	}
+	if o.Narrowed != "" {
+		out["source."+o.Directory] = o.Narrowed
 	}
 	for attr, text := range o.Map {
 		out["map."+attr] = text

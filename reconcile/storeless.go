@@ -26,9 +26,17 @@ func derive(ctx context.Context, source connectors.Connector, rules *Rules, in r
 			byExternal[v.want.ExternalID] = u.ID
 		}
 	}
+	// Two accounts with one externalId are a conflict for the operator: neither is taken for ours.
+	accounts := map[string]int{}
+	for i := range in.users {
+		accounts[in.users[i].ExternalID]++
+	}
 	var strangers []int
 	for i := range in.users {
 		u := &in.users[i]
+		if accounts[u.ExternalID] > 1 {
+			continue
+		}
 		if id, ok := byExternal[u.ExternalID]; ok && u.ExternalID != "" {
 			v := valuesOf(u)
 			l.Users[id] = Link{Kind: KindUser, Source: string(id), Target: u.ID, User: &v}

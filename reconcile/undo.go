@@ -22,22 +22,26 @@ func (p *Planner) Undo(ctx context.Context, ledger Ledger, now time.Time, done [
 	}
 	u := undoing{desk: w.desk, now: now, fields: map[string]*Change{}, moves: map[string]*Change{}}
 	u.notes = nil // the desk's are about the cycle that would come, not about the way back
-	for i := range u.people {
-		u.people[i].frozen = nil
-	}
 	for _, c := range slices.Backward(done) {
 		u.reverse(c)
 	}
-	changes := u.changes()
+	changes := u.inOrder(u.changes())
 	r := u.judgeLosses(changes, now)
 	applied, held := u.split(changes, r)
 	notes := u.notes
 	plan := p.stamp(u.plan(applied, held, r, nil, now), w)
 	plan.Notes, plan.partial, plan.used = notes, true, nil
+	for _, s := range u.ledger.Held { // what waits for its yes goes on waiting
+		if !s.valid(now) && !slices.ContainsFunc(plan.Sets, func(o HeldSet) bool { return o.Fingerprint == s.Fingerprint }) {
+			plan.Sets = append(plan.Sets, s)
+		}
+	}
 	for _, c := range plan.Changes {
 		plan.pins = append(plan.pins, c.Object)
 		for _, m := range c.Members {
-			plan.pins = append(plan.pins, m.User)
+			if m.User.Source != "" { // an account that no directory id stands for is in no later plan of its own
+				plan.pins = append(plan.pins, m.User)
+			}
 		}
 	}
 	slices.SortFunc(plan.pins, func(a, b Ref) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.key(), b.key())) })
@@ -92,6 +96,10 @@ func (u *undoing) reverseUser(c Change) {
 		return
 	}
 	p := &u.people[i]
+	if text := p.untouchable(); text != "" {
+		u.note(p.ref(), NoteLeft, text, "")
+		return
+	}
 	have := valuesOf(p.target)
 	switch c.Verb {
 	case VerbCreate:
@@ -133,12 +141,51 @@ func (u *undoing) reverseUser(c Change) {
 	u.edit(p, have, verb, back, "changed by that cycle")
 }
 
+// untouchable says why not even undo touches a person.
+func (p *person) untouchable() string {
+	switch {
+	case p.standing == standExcluded:
+		return p.text
+	case p.frozen != nil && (p.frozen.Kind == NoteProtected || p.frozen.Kind == NoteConflict):
+		return p.frozen.Text
+	}
+	return ""
+}
+
+// inOrder lets whoever gets a userName back wait for the account that still has it, and leaves those whose name somebody
+// else has for good.
+func (u *undoing) inOrder(changes []Change) []Change {
+	holder := map[string]string{} // folded userName → SCIM id
+	for i := range u.users {
+		holder[connectors.Fold(u.users[i].UserName)] = u.users[i].ID
+	}
+	frees := map[string]string{} // SCIM id → key of the change that gives its name up
+	for _, c := range changes {
+		if c.renames() {
+			frees[c.Object.Target] = c.Key()
+		}
+	}
+	var out []Change
+	for _, c := range changes {
+		if id, taken := holder[connectors.Fold(c.field("userName"))]; c.renames() && taken && id != c.Object.Target {
+			key, ok := frees[id]
+			if !ok {
+				u.note(c.Object, NoteLeft, "the userName "+c.field("userName")+" belongs to another account by now", "")
+				continue
+			}
+			c.After = []string{key}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 // edit makes the change that sets fields of an account, and joins it with what earlier steps of the cycle need undone.
 func (u *undoing) edit(p *person, have UserValues, verb Verb, fields []Field, detail string) {
 	key := "user " + p.id
 	c := u.fields[key]
 	if c == nil {
-		c = &Change{Verb: verb, Object: p.ref(), Why: WhyUndo, Detail: detail, user: &have}
+		c = &Change{Verb: verb, Object: p.ref(), Why: WhyUndo, Detail: detail, user: &have, emails: p.target.Emails}
 		record := *p.link.User
 		c.record = &record
 		u.fields[key], u.order = c, append(u.order, key)
@@ -175,7 +222,10 @@ func (u *undoing) reverseMembers(c Change) {
 	for _, m := range c.Members {
 		r := m.User
 		if at, ok := u.personAt[connectors.UserID(r.Source)]; ok {
-			r = u.people[at].ref()
+			if r = u.people[at].ref(); u.people[at].untouchable() != "" {
+				u.note(r, NoteLeft, u.people[at].untouchable(), "")
+				continue
+			}
 		}
 		switch at, shown := u.userAt[r.Target]; {
 		case !shown:
