@@ -76,7 +76,7 @@ func (s *Store) Relink(ctx context.Context, source, target, by string) error {
 		return fmt.Errorf("relink: %w", err)
 	case source == "" || target == "":
 		return fmt.Errorf("relink: source %q and target %q must both be set", source, target)
-	case !s.locked.Load():
+	case !s.hasLock():
 		return errors.New("relink: the writer's lock is not held")
 	}
 	next := pair{source, target}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,8 +21,16 @@ import (
 type contract interface {
 	reconcile.Journal
 	Ledger(ctx context.Context) (reconcile.Ledger, error)
+	Previous(ctx context.Context) (*connectors.Snapshot, time.Time, error)
+	Approve(ctx context.Context, prefix, by string) (reconcile.HeldSet, error)
+	HeldSets(ctx context.Context) ([]HeldRecord, error)
+	Adopt(ctx context.Context, cycleAt time.Time, links []reconcile.Link, unlink []reconcile.Ref, by string) error
+	Pin(ctx context.Context, refs []reconcile.Ref, cycle int64) error
+	Unpin(ctx context.Context, who string) (n int, err error)
+	Pins(ctx context.Context) ([]Pinned, error)
 	Cycles(ctx context.Context, limit int) ([]Cycle, error)
 	Changes(ctx context.Context, f Filter) ([]Entry, error)
+	CycleChanges(ctx context.Context, cycle int64) ([]Entry, error)
 	Escrow(ctx context.Context) ([]reconcile.Waiting, error)
 	Links(ctx context.Context) (users, groups int, err error)
 	Prune(ctx context.Context, keep time.Duration) error
@@ -251,25 +258,18 @@ func suite(t *testing.T, fresh func(t testing.TB) place) {
 				t.Errorf("open = %+v", got)
 			}
 		},
-		"one writer at a time": func(ctx context.Context, t *testing.T, s contract, reopen func() contract) {
-			unlock, err := s.Lock(ctx)
-			must(t, err)
-			other := reopen()
-			_, err = other.Lock(ctx)
-			if e, ok := errors.AsType[*LockedError](err); !ok || !strings.Contains(e.Error(), "pid ") || !strings.Contains(e.Error(), "2026-05-04T09:00:00Z") {
-				t.Errorf("err = %v", err)
-			}
-			ledger(t, other) // readers are not kept out
-			unlock()
-			unlock, err = other.Lock(ctx)
-			must(t, err)
-			unlock()
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			open := fresh(t)
 			test(t.Context(), t, open(t, now), func() contract { return open(t, now) })
+		})
+	}
+	for name, test := range trustTests {
+		t.Run(name, func(t *testing.T) {
+			at := t0
+			open := fresh(t)
+			test(t.Context(), t, &at, func() contract { return open(t, func() time.Time { return at }) })
 		})
 	}
 	t.Run("old history goes, open intents stay", func(t *testing.T) { pruneLaw(t, fresh(t)) })

@@ -122,7 +122,7 @@ func (s *Store) Approve(ctx context.Context, prefix, by string) (reconcile.HeldS
 // minPrefix is how much of a fingerprint must be given: less is a typing error away from another set.
 const minPrefix = 6
 
-// approve is the set as by's yes leaves it, or why there can be none.
+// approve is the set as by's yes leaves it, or why there can be none. The newest record comes first.
 func approve(records []HeldRecord, prefix, by string, now time.Time) (reconcile.HeldSet, error) {
 	by, err := decider(by)
 	if err != nil {

@@ -152,17 +152,17 @@ func (s *Store) Links(ctx context.Context) (users, groups int, err error) {
 	return users, groups, nil
 }
 
-const entryColumns = `id, cycle, verb, kind, source, target, name, why, detail, fields, members, spends, wanted, intended, settled, took, outcome, error`
+const entryColumns = `id, cycle, verb, kind, source, target, name, why, detail, fields, members, groups, spends, wanted, intended, settled, took, outcome, error`
 
 func scanEntry(rows *sql.Rows) (Entry, error) {
 	var e Entry
-	var fields, members, spends, wanted sql.RawBytes
+	var fields, members, groups, spends, wanted sql.RawBytes
 	var intended, took int64
 	var settled sql.NullInt64
 	var outcome sql.NullString
 	c := &e.Change
 	err := rows.Scan(&e.ID, &e.Cycle, &c.Verb, &c.Object.Kind, &c.Object.Source, &c.Object.Target, &c.Object.Name, &c.Why, &c.Detail,
-		&fields, &members, &spends, &wanted, &intended, &settled, &took, &outcome, &e.Error)
+		&fields, &members, &groups, &spends, &wanted, &intended, &settled, &took, &outcome, &e.Error)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -170,7 +170,7 @@ func scanEntry(rows *sql.Rows) (Entry, error) {
 	if c.Object.Kind == reconcile.KindGroup {
 		values = &e.Group
 	}
-	if err := errors.Join(decode(fields, &c.Fields), decode(members, &c.Members), decode(spends, &c.Spends), decode(wanted, values)); err != nil {
+	if err := errors.Join(decode(fields, &c.Fields), decode(members, &c.Members), decode(groups, &c.Groups), decode(spends, &c.Spends), decode(wanted, values)); err != nil {
 		return Entry{}, fmt.Errorf("change %d: %w", e.ID, err)
 	}
 	e.Outcome, e.Intended, e.Took = reconcile.Outcome(outcome.String), fromMillis(intended), time.Duration(took)*time.Microsecond

@@ -96,10 +96,11 @@ func (s *Store) Intend(ctx context.Context, cycle int64, c reconcile.Change, u *
 func (s *Store) intend(t *tx, cycle int64, c reconcile.Change, u *reconcile.UserValues, g *reconcile.GroupValues) (int64, error) {
 	fields, err1 := encode(c.Fields, len(c.Fields) == 0)
 	members, err2 := encode(c.Members, len(c.Members) == 0)
-	user, err3 := encode(u, u == nil)
-	group, err4 := encode(g, g == nil)
-	spends, err5 := encode(c.Spends, len(c.Spends) == 0)
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+	groups, err3 := encode(c.Groups, len(c.Groups) == 0)
+	user, err4 := encode(u, u == nil)
+	group, err5 := encode(g, g == nil)
+	spends, err6 := encode(c.Spends, len(c.Spends) == 0)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return 0, fmt.Errorf("encode %s: %w", c.Key(), err)
 	}
 	wanted := user
@@ -107,10 +108,10 @@ func (s *Store) intend(t *tx, cycle int64, c reconcile.Change, u *reconcile.User
 		wanted = group
 	}
 	id, err := t.insert(`INSERT INTO changes
-		(pipeline, cycle, verb, kind, source, target, name, why, detail, fields, members, spends, wanted, intended)
-		SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 FROM cycles WHERE id = ?2 AND pipeline = ?1 AND finished IS NULL`,
+		(pipeline, cycle, verb, kind, source, target, name, why, detail, fields, members, groups, spends, wanted, intended)
+		SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM cycles WHERE id = ?2 AND pipeline = ?1 AND finished IS NULL`,
 		s.pipeline, cycle, c.Verb, c.Object.Kind, c.Object.Source, c.Object.Target, c.Object.Name, c.Why, c.Detail,
-		fields, members, spends, wanted, millis(s.now()))
+		fields, members, groups, spends, wanted, millis(s.now()))
 	if err != nil {
 		return 0, notOpen(cycle, err)
 	}
@@ -197,7 +198,7 @@ func (s *Store) putLinks(t *tx, links []reconcile.Link) error {
 }
 
 func alreadyLinked(l reconcile.Link, other string) error {
-	return fmt.Errorf("link %s %s to %s: that object stands for %s already (run `adopt` again to see how things are)", l.Kind, l.Source, l.Target, other)
+	return fmt.Errorf("link %s %s to %s: that object stands for %s already (see what `adopt` says of the two)", l.Kind, l.Source, l.Target, other)
 }
 
 // Finish closes the cycle. The rules, hash and texts, become the ledger's only when the cycle ended without an error: a

@@ -34,11 +34,25 @@ func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.locked.Store(true)
+	s.setLock(release)
 	return func() {
-		s.locked.Store(false)
+		s.setLock(nil)
 		release()
 	}, nil
+}
+
+// setLock remembers that this Store has the lock, and keeps the file reachable: the kernel would drop the lock of one
+// that is collected.
+func (s *Store) setLock(release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.release = release
+}
+
+func (s *Store) hasLock() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.release != nil
 }
 
 // lock uses a file of its own, since SQLite's locks come and go with every transaction. The file stays: removing it would let two

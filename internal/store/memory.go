@@ -252,11 +252,12 @@ func (m *Memory) Hold(ctx context.Context, cycle int64, sets []reconcile.HeldSet
 		now := m.now()
 		var held []HeldRecord
 		known := map[string]bool{}
-		for _, r := range m.heldAt(now) {
+		for _, r := range m.held {
+			state := r.state(now)
 			among := slices.ContainsFunc(sets, func(s reconcile.HeldSet) bool { return s.Fingerprint == r.Fingerprint })
-			if r.State == HeldUsed || r.State == HeldApproved || among {
+			if state == HeldUsed || state == HeldApproved || among {
 				held = append(held, r)
-				known[r.Fingerprint] = known[r.Fingerprint] || r.State != HeldUsed
+				known[r.Fingerprint] = known[r.Fingerprint] || state != HeldUsed
 			}
 		}
 		for _, s := range sets {
@@ -271,9 +272,10 @@ func (m *Memory) Hold(ctx context.Context, cycle int64, sets []reconcile.HeldSet
 	})
 }
 
-// heldAt is a copy of the records with their states at now.
+// heldAt is a copy of the records with their states at now, the newest first.
 func (m *Memory) heldAt(now time.Time) []HeldRecord {
 	records := slices.Clone(m.held)
+	slices.Reverse(records)
 	for i := range records {
 		records[i].State = records[i].state(now)
 		records[i].Items = slices.Clone(records[i].Items)
@@ -299,9 +301,7 @@ func (m *Memory) Approve(ctx context.Context, prefix, by string) (set reconcile.
 func (m *Memory) HeldSets(context.Context) ([]HeldRecord, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	records := m.heldAt(m.now())
-	slices.Reverse(records)
-	return records, nil
+	return m.heldAt(m.now()), nil
 }
 
 // Keep replaces the last good snapshot, which must not be changed afterwards.

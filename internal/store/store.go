@@ -1,5 +1,6 @@
 // Package store keeps what must outlive a cycle in one SQLite file: who we manage and what we wrote last, every change
-// with its intent and outcome, what keeps failing, and which directory and target all of it belongs to.
+// with its intent and outcome, what keeps failing, what waits for a person's yes, the last answer of the directory, and
+// which directory and target all of it belongs to. A Memory does the same for one process.
 package store
 
 import (
@@ -17,7 +18,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -45,11 +45,11 @@ type Store struct {
 	now      func() time.Time
 	ro       *sql.DB // reads, each of one consistent state, beside the writer
 	w        *writer
-	locked   atomic.Bool // this Store has the writer's lock
 
-	mu    sync.Mutex
-	own   pair // what the caller works with
-	bound pair // what the file belongs to, as was read last
+	mu      sync.Mutex
+	own     pair   // what the caller works with
+	bound   pair   // what the file belongs to, as was read last
+	release func() // gives up the writer's lock, nil without it
 }
 
 var _ reconcile.Journal = (*Store)(nil)

@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(victim); path != "" {
 		writeUntilKilled(path)
 	}
-	// Every check has stores of its own on the disk; -rapid.checks asks for more.
-	if err := flag.Set("rapid.checks", "12"); err != nil {
+	// Every check has stores of its own on the disk; -rapid.checks and -rapid.steps ask for more.
+	if err := errors.Join(flag.Set("rapid.checks", "4"), flag.Set("rapid.steps", "20")); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)
@@ -65,6 +65,34 @@ func TestSQLiteKeepsTheContract(t *testing.T) {
 			return openAt(t, o)
 		}
 	})
+}
+
+func TestMemoryKeepsTheContract(t *testing.T) {
+	suite(t, func(testing.TB) place {
+		var m *Memory
+		return func(_ testing.TB, now func() time.Time) contract {
+			if m == nil {
+				m = NewMemory(now)
+			}
+			return m
+		}
+	})
+}
+
+func TestOneWriterAtATime(t *testing.T) {
+	ctx, path := t.Context(), statePath(t)
+	s, other := openAt(t, options(path)), openAt(t, options(path))
+	unlock, err := s.Lock(ctx)
+	must(t, err)
+	_, err = other.Lock(ctx)
+	if e, ok := errors.AsType[*LockedError](err); !ok || !strings.Contains(e.Error(), "pid ") || !strings.Contains(e.Error(), "2026-05-04T09:00:00Z") {
+		t.Errorf("err = %v", err)
+	}
+	ledger(t, other) // readers are not kept out
+	unlock()
+	unlock, err = other.Lock(ctx)
+	must(t, err)
+	unlock()
 }
 
 func TestOpenRefusesWhatItCannotTrust(t *testing.T) {
@@ -133,7 +161,7 @@ func TestOpenRefusesWhatItCannotTrust(t *testing.T) {
 		"another directory": {
 			arrange: ours,
 			options: func(o *Options) { o.Source = "okta:other.okta.com" },
-			want:    []string{"belongs to directory okta:acme.okta.com and target https://rootly.com/scim", "not to okta:other.okta.com", "another state.path"},
+			want:    []string{"belongs to directory okta:acme.okta.com and target https://rootly.com/scim", "not to okta:other.okta.com", "another state.path", "adopt --relink"},
 		},
 		"another target": {
 			arrange: ours,
@@ -278,6 +306,7 @@ func TestAQuietCycleWritesOneRow(t *testing.T) {
 	must(t, s.Resolve(t.Context(), nil))
 	must(t, s.Refresh(t.Context(), nil))
 	must(t, s.Link(t.Context(), cycle, nil, nil))
+	must(t, s.Hold(t.Context(), cycle, nil))
 	must(t, s.Finish(t.Context(), cycle, reconcile.CycleSummary{Rules: "r"}))
 	must(t, s.Prune(t.Context(), 0))
 	if n := changed() - before; n != 3 { // the cycle's row twice, and the rules

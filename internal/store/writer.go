@@ -7,6 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // ErrClosed is returned by writes after Close.
@@ -31,10 +35,20 @@ type call struct {
 
 const maxBatch = 256
 
+// Another process may write at the same time. SQLite's own waiting slows to ten tries a second, which a process that
+// writes without a pause may outlast for ever; the writer asks again after busyPoll, for busyLimit.
+const (
+	busyPoll  = 10 * time.Millisecond
+	busyLimit = 15 * time.Second
+)
+
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", busyPoll.Milliseconds())); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	w := &writer{db: db, conn: conn, calls: make(chan *call), quit: make(chan struct{}), done: make(chan error, 1), stmts: map[string]*sql.Stmt{}}
 	go w.run()
@@ -121,7 +135,7 @@ func (w *writer) commit(batch []*call) {
 // transact does not interrupt a transaction that has begun: the contexts of the calls count before it.
 func (w *writer) transact(batch []*call) error {
 	t := &tx{w}
-	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := t.begin(); err != nil {
 		return err
 	}
 	for _, c := range batch {
@@ -141,6 +155,16 @@ func (w *writer) transact(batch []*call) error {
 
 // A tx is the transaction that the writer has open. Statements are prepared once for the life of the store.
 type tx struct{ w *writer }
+
+// begin waits its turn among the processes that write.
+func (t *tx) begin() error {
+	for end := time.Now().Add(busyLimit); ; {
+		err := t.exec("BEGIN IMMEDIATE")
+		if e, ok := errors.AsType[*sqlite.Error](err); !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
+			return err
+		}
+	}
+}
 
 func (t *tx) rollback(cause error) error {
 	// After a full disk SQLite has rolled back by itself and refuses; the cause is what the caller must know.

@@ -59,6 +59,7 @@ CREATE TABLE changes (
     detail   TEXT    NOT NULL,
     fields   TEXT,             -- JSON: what each attribute was and became
     members  TEXT,             -- JSON: who joined or left the group, and why
+    groups   TEXT,             -- JSON: the groups that a deactivated person was in
     spends   TEXT,             -- JSON: what it costs of the rolling day's allowance, by axis
     wanted   TEXT,             -- JSON: the values it leads to, kept while the change is open
     intended INTEGER NOT NULL,
