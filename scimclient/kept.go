@@ -16,15 +16,16 @@ func sameText(a, b string) bool { return a == b || normal(a) == normal(b) }
 // sameFold compares userNames and e-mail addresses, which are not case-exact (RFC 7643 section 4.1.1).
 func sameFold(a, b string) bool { return a == b || strings.EqualFold(normal(a), normal(b)) }
 
-// samePhone compares by digits. Rootly rewrites numbers to E.164 with a default country, so one may lack the country's
-// prefix; a trunk zero goes with it.
-func samePhone(a, b string) bool {
-	const enough = 6 // digits that tell two numbers apart
-	x, y := strings.TrimLeft(digits(a), "0"), strings.TrimLeft(digits(b), "0")
-	if min(len(x), len(y)) < enough {
-		return sameText(a, b) || x == y && x != ""
+// samePhone compares by digits. Rootly rewrites numbers to E.164 with a default country: what it shows with a + may have
+// gained the country's digits in front of what was sent. A number that lost its country is another number.
+func samePhone(sent, shown string) bool {
+	x, y := digits(sent), digits(shown)
+	if x == y {
+		return x != "" || sameText(sent, shown)
 	}
-	return strings.HasSuffix(x, y) || strings.HasSuffix(y, x)
+	const enough = 7 // digits of a number without its country
+	return len(x) >= enough && !strings.HasPrefix(strings.TrimSpace(sent), "+") &&
+		strings.HasPrefix(strings.TrimSpace(shown), "+") && strings.HasSuffix(y, strings.TrimLeft(x, "0"))
 }
 
 func digits(s string) string {
@@ -36,14 +37,13 @@ func digits(s string) string {
 	}, s)
 }
 
-// sameSet tells whether each of a has an equal in b and the other way round. Order and repetition mean nothing.
-func sameSet(a, b []string, same func(a, b string) bool) bool {
-	within := func(a, b []string) bool {
-		return !slices.ContainsFunc(a, func(x string) bool {
-			return !slices.ContainsFunc(b, func(y string) bool { return same(x, y) })
-		})
-	}
-	return within(a, b) && within(b, a)
+// sameSet tells whether each of sent has an equal in shown and the other way round. Order and repetition mean nothing.
+func sameSet(sent, shown []string, same func(sent, shown string) bool) bool {
+	return !slices.ContainsFunc(sent, func(x string) bool {
+		return !slices.ContainsFunc(shown, func(y string) bool { return same(x, y) })
+	}) && !slices.ContainsFunc(shown, func(y string) bool {
+		return !slices.ContainsFunc(sent, func(x string) bool { return same(x, y) })
+	})
 }
 
 // lost names the attributes that u does not show as e wants them.
