@@ -463,3 +463,19 @@ func TestOneRefusedPersonStopsNobodyElse(t *testing.T) {
 		t.Errorf("escrow after success: %v %+v", err, ledger.Waiting)
 	}
 }
+
+func TestAListingThatLacksAnActiveAccountOfOursIsShort(t *testing.T) {
+	for name, habit := range map[string]func(o *sim.SCIMOptions){
+		"capped pages that are their own total": func(o *sim.SCIMOptions) { o.PageCap, o.TotalIsPageSize = 3, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 20, Groups: 6}, nil)
+			defer in.store.Close()
+			in.mustCycle()
+			in.sim.SCIM.SetOptions(habit)
+			if p, err := in.plan(); err == nil || !strings.Contains(err.Error(), "the listing was short") {
+				t.Errorf("error %v, plan:\n%s", err, describe(p))
+			}
+		})
+	}
+}
