@@ -92,6 +92,7 @@ type Company struct {
 	byID    map[string]*person
 	named   map[string]*group // of several groups with one name the newest
 	groupID map[string]*group
+	bin     []*person // whom Delete removed, for directories that have a recycle bin
 }
 
 // NewCompany founds the company that cfg's Seed, People and Groups describe. Everyone, the group that every Okta org

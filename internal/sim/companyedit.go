@@ -81,7 +81,7 @@ func (c *Company) Leave(login string) error {
 	})
 }
 
-// Delete removes a deactivated person without a trace, as Okta does; nobody else can be deleted.
+// Delete removes a deactivated person, as Okta does without a trace; nobody else can be deleted.
 func (c *Company) Delete(login string) error {
 	return c.edit(login, func(p *person) error {
 		if p.Status != StatusDeprovisioned {
@@ -95,8 +95,16 @@ func (c *Company) Delete(login string) error {
 		delete(c.byLogin, strings.ToLower(p.Login))
 		delete(c.byID, p.ID)
 		c.people[p.seq] = nil
+		c.bin = append(c.bin, p)
 		return nil
 	})
+}
+
+// EmptyBin removes for good whom Delete removed. Only directories with a recycle bin show a difference.
+func (c *Company) EmptyBin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bin = nil
 }
 
 // Return activates a deactivated person again, without their former groups and assignment.

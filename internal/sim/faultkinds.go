@@ -60,7 +60,12 @@ func (x *exchange) mediaType() string {
 // refuse answers with the side's own error object, under a status that may be another one.
 func (x *exchange) refuse(status, inBody int) {
 	var body any = scimErrorBody(inBody, "", http.StatusText(inBody))
-	if x.side == SideOkta {
+	switch x.side {
+	case SideGraph:
+		body = graphRefusal(inBody).body("fault", time.Now())
+	case SideGoogle:
+		body = googleRefusal(inBody).body(inBody)
+	case SideOkta:
 		e, known := map[int]*oktaError{
 			401: invalidToken(), 403: forbidden(), 429: {429, "E0000047", "API call exceeded rate limit due to too many requests."},
 		}[inBody]
@@ -210,17 +215,25 @@ func onList(name string, rewrite func([]json.RawMessage) []json.RawMessage) Faul
 	}}
 }
 
+// listKeys are where an object holds the page of a listing: SCIM's, Graph's and Google's.
+var listKeys = []string{"Resources", "value", "users", "groups", "members"}
+
 func rewriteList(body []byte, rewrite func([]json.RawMessage) []json.RawMessage) []byte {
 	var list []json.RawMessage
 	if json.Unmarshal(body, &list) == nil {
 		return encode(rewrite(list))
 	}
 	var object map[string]json.RawMessage
-	if json.Unmarshal(body, &object) != nil || json.Unmarshal(object["Resources"], &list) != nil {
+	if json.Unmarshal(body, &object) != nil {
 		return body
 	}
-	object["Resources"] = encode(rewrite(list))
-	return encode(object)
+	for _, key := range listKeys {
+		if object[key] != nil && json.Unmarshal(object[key], &list) == nil {
+			object[key] = encode(rewrite(list))
+			return encode(object)
+		}
+	}
+	return body
 }
 
 // encode writes what was read as JSON before and therefore can be written.
@@ -236,11 +249,17 @@ func encode(v any) []byte {
 func NoListKey() Fault {
 	return Fault{"no list key", func(x *exchange) {
 		a := x.answer(x.request)
+		if !json.Valid(a.body.Bytes()) { // another fault came first
+			x.send(a, a.body.Bytes())
+			return
+		}
 		var object map[string]json.RawMessage
 		if json.Unmarshal(a.body.Bytes(), &object) != nil {
-			object = map[string]json.RawMessage{"value": a.body.Bytes()}
+			object = map[string]json.RawMessage{"elements": a.body.Bytes()}
 		}
-		delete(object, "Resources")
+		for _, key := range listKeys {
+			delete(object, key)
+		}
 		x.send(a, encode(object))
 	}}
 }
@@ -250,11 +269,14 @@ func RepeatPage() Fault {
 	return Fault{"repeated page", func(x *exchange) {
 		a := x.answer(x.request)
 		q := x.request.URL.Query()
-		if start := q.Get("startIndex"); q.Get("after") == "" && q.Get("cursor") == "" && (start == "" || start == "1") {
+		start := q.Get("startIndex")
+		if q.Get("after") == "" && q.Get("$skiptoken") == "" && q.Get("pageToken") == "" && q.Get("cursor") == "" && (start == "" || start == "1") {
 			x.send(a, a.body.Bytes())
 			return
 		}
 		q.Del("after")
+		q.Del("$skiptoken")
+		q.Del("pageToken")
 		if q.Has("startIndex") {
 			q.Set("startIndex", "1")
 		}
@@ -279,7 +301,7 @@ func withQuery(r *http.Request, q url.Values) *http.Request {
 	return again
 }
 
-// RepeatLink lets a page name itself as the next one: Okta's link, or SCIM's cursor where the listing has one.
+// RepeatLink lets a page name itself as the next one: Okta's link, Graph's, Google's token, or SCIM's cursor where the listing has one.
 func RepeatLink() Fault {
 	return Fault{"repeated link", func(x *exchange) {
 		a := x.answer(x.request)
@@ -290,6 +312,16 @@ func RepeatLink() Fault {
 			return
 		}
 		var object map[string]json.RawMessage
+		if x.side == SideGraph && json.Unmarshal(a.body.Bytes(), &object) == nil && object["value"] != nil {
+			object["@odata.nextLink"] = encode(baseURL(x.request) + x.request.URL.RequestURI())
+			x.send(a, encode(object))
+			return
+		}
+		if token := x.request.URL.Query().Get("pageToken"); x.side == SideGoogle && token != "" && json.Unmarshal(a.body.Bytes(), &object) == nil {
+			object["nextPageToken"] = encode(token)
+			x.send(a, encode(object))
+			return
+		}
 		if json.Unmarshal(a.body.Bytes(), &object) != nil || object["Resources"] == nil || !x.request.URL.Query().Has("cursor") {
 			x.send(a, a.body.Bytes())
 			return
@@ -316,6 +348,19 @@ func onLinks(name string, rewrite func([]string) []string) Fault {
 		a := x.answer(x.request)
 		if links := a.sent["Link"]; len(links) > 0 {
 			a.sent["Link"] = rewrite(links)
+		}
+		x.send(a, a.body.Bytes())
+	}}
+}
+
+// ForeignLink lets Graph's link to the next page lead to another host.
+func ForeignLink() Fault {
+	return Fault{"foreign link", func(x *exchange) {
+		a := x.answer(x.request)
+		var object map[string]json.RawMessage
+		if json.Unmarshal(a.body.Bytes(), &object) == nil && object["value"] != nil {
+			object["@odata.nextLink"] = encode("https://graph.elsewhere.example" + x.request.URL.RequestURI())
+			a.body = *bytes.NewBuffer(encode(object))
 		}
 		x.send(a, a.body.Bytes())
 	}}

@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-// A Side is one of the two servers.
+// A Side is one of the servers.
 type Side string
 
 // The sides.
 const (
-	SideOkta Side = "okta"
-	SideSCIM Side = "scim"
+	SideOkta   Side = "okta"
+	SideGraph  Side = "graph"  // with the token endpoint of its tenant
+	SideGoogle Side = "google" // with its token endpoint and IAM
+	SideSCIM   Side = "scim"
 )
 
 // An Entry is one request as the server saw it.

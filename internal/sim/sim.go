@@ -1,5 +1,5 @@
-// Package sim is one seeded company, spoken in process or on loopback as Okta's management API and as a strict SCIM
-// 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
+// Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
+// Google's Directory API and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -16,23 +16,27 @@ type Config struct {
 	People int // 0 is 300, negative is nobody
 	Groups int // 0 is 25, negative is none
 	Okta   OktaOptions
+	Graph  GraphOptions
+	Google GoogleOptions
 	SCIM   SCIMOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
 	LogLimit int
 }
 
-// A Sim is a company, its two servers, the faults they are under and the log they share.
+// A Sim is a company, its servers, the faults they are under and the log they share.
 type Sim struct {
 	Company *Company
 	Okta    *Okta
+	Graph   *Graph
+	Google  *Google
 	SCIM    *SCIM
 	Faults  *Faults
 	Log     *Log
 
-	okta, scim http.Handler // with faults and log
-	token      string
-	scimToken  string
-	servers    []*Server
+	okta, graph, google, scim http.Handler // with faults and log
+	token                     string
+	scimToken                 string
+	servers                   []*Server
 }
 
 // Endpoints are what a configuration needs to know.
@@ -42,9 +46,19 @@ type Endpoints struct {
 	AppID     string
 	SCIMURL   string
 	SCIMToken string
+
+	GraphURL     string
+	AuthorityURL string
+	TenantID     string
+	ClientID     string
+	ClientSecret string
+	AppClientID  string // of the enterprise application
+
+	GoogleURL   string // GoogleKeyFile makes the service account's key file for it
+	GoogleAdmin string
 }
 
-// New founds the company and sets up both servers. Nothing runs until Start.
+// New founds the company and sets up the servers. Nothing runs until Start.
 func New(cfg Config) *Sim {
 	cfg.SCIM.Seed = cmp.Or(cfg.SCIM.Seed, cfg.Seed)
 	s := &Sim{
@@ -56,26 +70,30 @@ func New(cfg Config) *Sim {
 		scimToken: cmp.Or(cfg.SCIM.Token, DefaultSCIMToken),
 	}
 	s.Okta = NewOkta(s.Company, cfg.Okta)
+	s.Graph = NewGraph(s.Company, cfg.Graph)
+	s.graph = s.Log.Wrap(SideGraph, s.Faults.Wrap(SideGraph, s.Graph))
+	s.Google = NewGoogle(s.Company, cfg.Google)
+	s.google = s.Log.Wrap(SideGoogle, s.Faults.Wrap(SideGoogle, s.Google))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
 	return s
 }
 
-// Start serves both sides on free ports of 127.0.0.1 until Close.
+// Start serves all sides on free ports of 127.0.0.1 until Close.
 func (s *Sim) Start() (Endpoints, error) {
-	okta, err := Serve(s.okta)
-	if err != nil {
-		return Endpoints{}, err
+	var urls []string
+	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.scim} {
+		server, err := Serve(h)
+		if err != nil {
+			return Endpoints{}, errors.Join(err, s.Close())
+		}
+		s.servers = append(s.servers, server)
+		urls = append(urls, server.URL)
 	}
-	scim, err := Serve(s.scim)
-	if err != nil {
-		return Endpoints{}, errors.Join(err, okta.Close())
-	}
-	s.servers = append(s.servers, okta, scim)
-	return s.endpoints(okta.URL, scim.URL), nil
+	return s.endpoints(urls[0], urls[1], urls[2], urls[3]), nil
 }
 
-// Close stops what Start has started and returns when the last request has ended. The company and both servers'
+// Close stops what Start has started and returns when the last request has ended. The company and the servers'
 // state stay, so a second Start goes on where the first one ended, on other ports.
 func (s *Sim) Close() error {
 	var errs []error
@@ -88,8 +106,10 @@ func (s *Sim) Close() error {
 
 // The hosts of a simulation without sockets.
 const (
-	inProcessOkta = "acme.okta.example"
-	inProcessSCIM = "rootly.example"
+	inProcessOkta   = "acme.okta.example"
+	inProcessGraph  = "graph.example"
+	inProcessGoogle = "admin.google.example"
+	inProcessSCIM   = "rootly.example"
 )
 
 // InProcess returns endpoints that exist only behind the transport beside them: no socket, no goroutine that stays.
@@ -98,17 +118,24 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 		switch r.Host {
 		case inProcessOkta:
 			s.okta.ServeHTTP(w, r)
+		case inProcessGraph:
+			s.graph.ServeHTTP(w, r)
+		case inProcessGoogle:
+			s.google.ServeHTTP(w, r)
 		case inProcessSCIM:
 			s.scim.ServeHTTP(w, r)
 		default:
 			panic(http.ErrAbortHandler) // nobody answers there
 		}
 	})
-	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessSCIM), Transport(byHost)
+	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessGraph, "https://"+inProcessGoogle, "https://"+inProcessSCIM), Transport(byHost)
 }
 
-func (s *Sim) endpoints(okta, scim string) Endpoints {
+func (s *Sim) endpoints(okta, graph, google, scim string) Endpoints {
 	return Endpoints{
 		OktaURL: okta, OktaToken: s.token, AppID: s.Company.AppID(), SCIMURL: scim + SCIMBase, SCIMToken: s.scimToken,
+		GraphURL: graph + GraphBase, AuthorityURL: graph, TenantID: s.Graph.options.TenantID, ClientID: s.Graph.options.ClientID,
+		ClientSecret: s.Graph.options.Secret, AppClientID: s.Graph.AppClientID(),
+		GoogleURL: google, GoogleAdmin: s.Google.options.Admin,
 	}
 }
