@@ -48,6 +48,8 @@ const (
 	ScopeAssigned ScopeMode = "assigned" // assigned to the application, directly or by a group
 	ScopeGroups   ScopeMode = "groups"   // members of the listed groups
 	ScopeAll      ScopeMode = "all"      // everybody in the directory
+	// ScopeOrgUnits means the people of organizational units, which the connector's own options name.
+	ScopeOrgUnits ScopeMode = "org_units"
 )
 
 // A Query says what a Snapshot has to hold.
@@ -103,6 +105,8 @@ type Phone struct {
 type Group struct {
 	ID   GroupID
 	Name string
+	// Email is the group's address, which patterns match as they match its name; "" where groups have none.
+	Email string
 	// Scope is set on the groups that Query.Groups names.
 	Scope bool
 	// Members are people only, nested groups already expanded as the connector documents; sorted and distinct.

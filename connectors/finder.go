@@ -24,4 +24,7 @@ type Found struct {
 	User User
 	// InScopeGroup is set in mode ScopeGroups when the person is in one of the scope's groups this moment.
 	InScopeGroup bool
+	// Outside says, where the connector's own options narrow who is read, why they leave this person out this moment:
+	// "in organizational unit /Sales". "" means that they do not.
+	Outside string
 }

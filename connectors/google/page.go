@@ -1,0 +1,129 @@
+package google
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// An endpoint is what a request of this package asks for and what its answer must hold.
+type endpoint struct {
+	step  string // what it does, for messages
+	kind  string // the answer's own word for itself, "" where it has none
+	list  bool
+	key   string   // where a list stands
+	must  []string // what each object of a list, or the one object, must say
+	id    string   // the group or person in the path
+	later bool     // asks for a page after the first
+}
+
+const basePath = "/admin/directory/v1/"
+
+// endpointOf reads the address of one of the calls this package makes.
+func endpointOf(u *url.URL) endpoint {
+	_, rest, _ := strings.Cut(u.EscapedPath(), basePath)
+	parts := strings.Split(rest, "/")
+	for i := range parts {
+		if text, err := url.PathUnescape(parts[i]); err == nil {
+			parts[i] = text
+		}
+	}
+	q := u.Query()
+	e := endpoint{later: q.Get("pageToken") != "", id: strings.Join(parts[1:min(2, len(parts))], "")}
+	switch {
+	case parts[0] == "users" && len(parts) == 1 && q.Get("showDeleted") == "true":
+		e.step, e.kind, e.list, e.key, e.must = "listing the deleted users", "admin#directory#users", true, "users", []string{"id"}
+	case parts[0] == "users" && len(parts) == 1:
+		e.step, e.kind, e.list, e.key, e.must = "listing the users", "admin#directory#users", true, "users", mustUser
+		if query := q.Get("query"); query != "" {
+			e.step += " with " + query
+		}
+	case parts[0] == "users":
+		e.step, e.kind, e.must = "reading user "+e.id, "admin#directory#user", mustUser
+	case len(parts) == 1:
+		e.step, e.kind, e.list, e.key, e.must = "listing the groups", "admin#directory#groups", true, "groups", []string{"id", "email"}
+	case len(parts) == 4:
+		e.step, e.must = "asking whether user "+parts[3]+" is in group "+e.id, []string{"isMember"}
+	default:
+		e.step, e.kind, e.list, e.key, e.must = "listing the members of group "+e.id, "admin#directory#members", true, "members", []string{"type"}
+	}
+	return e
+}
+
+// mustUser is what every person must say. The SDK reads a missing status as active.
+var mustUser = []string{"id", "primaryEmail", "suspended", "archived"}
+
+// check refuses what the SDK would read as nobody, or as somebody active.
+func (e endpoint) check(a *answer) error {
+	if kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); kind != "application/json" {
+		return damaged(e.step, "it is %q, not JSON", kind)
+	}
+	body := bytes.TrimSpace(a.body)
+	if len(body) == 0 || body[0] != '{' {
+		return damaged(e.step, "it is not a JSON object")
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(body, &object) != nil {
+		return damaged(e.step, "it is not complete JSON")
+	}
+	var kind string
+	if e.kind != "" && (json.Unmarshal(object["kind"], &kind) != nil || kind != e.kind) {
+		return damaged(e.step, "its kind is %q, not %q", kind, e.kind)
+	}
+	if !e.list {
+		return e.checkObject(object)
+	}
+	return e.checkList(object)
+}
+
+// checkList wants the list to be there. Google leaves an empty one out, which is believed of a listing's only page.
+func (e endpoint) checkList(object map[string]json.RawMessage) error {
+	text, there := object[e.key]
+	_, more := object["nextPageToken"]
+	if !there && !e.later && !more {
+		return nil
+	}
+	var elements []map[string]json.RawMessage
+	if !there || json.Unmarshal(text, &elements) != nil || elements == nil {
+		return damaged(e.step, "it has no list of %s", e.key)
+	}
+	for i, element := range elements {
+		if element == nil {
+			return damaged(e.step, "element %d is null", i+1)
+		}
+		if err := e.checkObject(element); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkObject wants each of the keys there, with a value of its type.
+func (e endpoint) checkObject(object map[string]json.RawMessage) error {
+	for _, key := range e.must {
+		value := object[key]
+		sound := len(value) > 2 && value[0] == '"'
+		if slices.Contains([]string{"suspended", "archived", "isMember"}, key) {
+			sound = string(value) == "true" || string(value) == "false"
+		}
+		if !sound {
+			return damaged(e.step, "%s has no %s", describe(object), key)
+		}
+	}
+	return nil
+}
+
+// describe names an object whose answer is damaged, by address or id.
+func describe(object map[string]json.RawMessage) string {
+	for _, key := range []string{"primaryEmail", "email", "id"} {
+		var text string
+		if json.Unmarshal(object[key], &text) == nil && text != "" {
+			return fmt.Sprintf("%q", text)
+		}
+	}
+	return "an element"
+}
