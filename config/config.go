@@ -26,8 +26,8 @@ type Config struct {
 	PhoneRegion string   `json:"phone_region" doc:"ISO 3166 region of phone numbers written without a country code."`
 	Target      Target   `json:"target" required:"true" doc:"Rootly's SCIM endpoint."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
-	Removals    Removals `json:"removals" enum:"apply,never" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed."`
-	State       State    `json:"state" doc:"Where the ledger is kept."`
+	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
+	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
 
 	// Notes are remarks of Load that are no problems, such as a trailing slash that was removed.
 	Notes []string `json:"-"`
@@ -37,8 +37,10 @@ type Config struct {
 
 // Source names one directory. Exactly one field is set.
 type Source struct {
-	Okta *Okta `json:"okta,omitzero" doc:"An Okta org."`
-	File *File `json:"file,omitzero" doc:"CSV or JSON files."`
+	Okta   *Okta   `json:"okta,omitzero" doc:"An Okta org."`
+	Entra  *Entra  `json:"entra,omitzero" doc:"A Microsoft Entra tenant."`
+	Google *Google `json:"google,omitzero" doc:"A Google Workspace account."`
+	File   *File   `json:"file,omitzero" doc:"CSV or JSON files."`
 }
 
 // Okta is an Okta org and the credentials to read it: an API token, or client_id with a private key.
@@ -52,6 +54,21 @@ type Okta struct {
 	PrivateKeyID   string   `json:"private_key_id,omitzero" doc:"The key's id (kid), needed when the app has several keys."`
 	Scopes         []string `json:"scopes,omitzero" doc:"OAuth scopes to ask for. The default reads users, groups and apps."`
 	AppID          string   `json:"app_id,omitzero" doc:"The application whose assignments are the scope, for scope.mode assigned."`
+}
+
+// Google is a Google Workspace account and the way to sign in: a service account's key file, a service account that is
+// impersonated without one, or the application default credentials.
+type Google struct {
+	Credentials     Secret   `json:"credentials,omitzero" doc:"The service account's key file, its JSON text."`
+	CredentialsFile string   `json:"credentials_file,omitzero" doc:"The service account's key file."`
+	Impersonate     string   `json:"impersonate,omitzero" doc:"A service account, by e-mail, that signs through IAM in place of a key file; the application default credentials may sign for it."`
+	Subject         string   `json:"subject,omitzero" doc:"The administrator in whose name the service account reads, by domain-wide delegation. Without it the service account needs an administrator role."`
+	Customer        string   `json:"customer,omitzero" doc:"The account's customer id, such as C01abc2de; my_customer, the default, needs a subject."`
+	OrgUnits        []string `json:"org_units,omitzero" doc:"For scope.mode org_units: the paths of the organizational units, such as /Engineering."`
+	SubUnits        bool     `json:"sub_units,omitzero" doc:"Takes in the organizational units below org_units too."`
+	Query           string   `json:"query,omitzero" doc:"A search of Google's that narrows the people in every mode, such as isSuspended=false."`
+	Endpoint        string   `json:"endpoint,omitzero" doc:"Another address than https://admin.googleapis.com; https, or http on loopback."`
+	TokenURI        string   `json:"token_uri,omitzero" doc:"Another token endpoint than the key file's; https, or http on loopback."`
 }
 
 // File is a directory kept in files.
@@ -77,7 +94,7 @@ const (
 
 // Scope says who belongs. Mode has no default.
 type Scope struct {
-	Mode    connectors.ScopeMode `json:"mode" required:"true" enum:"assigned,groups,all" doc:"assigned: assigned to the application; groups: members of the listed groups; all: everybody."`
+	Mode    connectors.ScopeMode `json:"mode" required:"true" enum:"assigned,groups,org_units,all" doc:"assigned: assigned to the application; groups: members of the listed groups; org_units: the people of source.google.org_units; all: everybody."`
 	Groups  []string             `json:"groups" doc:"For mode groups: exact names, or id: and the group's id."`
 	Where   string               `json:"where" doc:"A CEL condition over user that narrows the scope, such as user.department == \"SRE\"."`
 	Exclude []string             `json:"exclude" doc:"People to leave alone: user names (* matches anything) or id: and the person's id."`
@@ -135,12 +152,27 @@ type Removals string
 const (
 	RemovalsApply Removals = "apply"
 	RemovalsNever Removals = "never"
+	// RemovalsConfirmed takes away without a memory of earlier runs: only what the directory confirms when it is asked
+	// again, and no more at once than the floors of the guard.
+	RemovalsConfirmed Removals = "confirmed"
 )
 
-// State says where the ledger is.
+// State says where the ledger is, or that there is none.
 type State struct {
+	None bool   `json:"-"` // the word none stands in place of the keys
 	Path string `json:"path" doc:"The SQLite file of the ledger, beside the configuration by default."`
 }
+
+// MarshalJSON is the state as the file has it: the word none, or its keys.
+func (s State) MarshalJSON() ([]byte, error) {
+	if s.None {
+		return json.Marshal(wordNone)
+	}
+	type keys State
+	return json.Marshal(keys(s))
+}
+
+const wordNone = "none"
 
 // Default is the configuration before any file is read.
 func Default() *Config {

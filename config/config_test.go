@@ -106,6 +106,7 @@ share = "7%"
 func TestEnvironmentOverridesEveryKey(t *testing.T) {
 	values := map[string]string{
 		"source.okta.org_url": "https://env.okta.com", "source.file.format": "csv", "scope.mode": "all",
+		"source.entra.identity": "workload", "source.entra.user_name": "mail", "source.entra.cloud": "usgov",
 		"phone_region": "DE", "removals": "never", "schedule": "0 * * * *", "target.url": "https://scim.example.com",
 	}
 	for f := range leaves(reflectConfig(), "") {
@@ -147,6 +148,35 @@ func TestEnvironmentWinsOverTheFile(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"b", "c"}, got.Scope.Exclude); diff != "" {
 		t.Errorf("exclude (-want +got):\n%s", diff)
+	}
+}
+
+func TestStateNoneIsAWordInEveryFormatAndInTheEnvironment(t *testing.T) {
+	tests := map[string]struct {
+		name, text string
+		env        []string
+	}{
+		"yaml":        {"c.yaml", "state: none\n", nil},
+		"toml":        {"c.toml", "state = \"none\"\n", nil},
+		"json":        {"c.json", `{"state": "none"}`, nil},
+		"environment": {"c.yaml", "", []string{"ROOTLY_IDP_SYNC_STATE=none"}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			env := append(tc.env, "ROOTLY_IDP_SYNC_SOURCE_FILE_PATH=users.csv", "ROOTLY_IDP_SYNC_SCOPE_MODE=all",
+				"ROOTLY_IDP_SYNC_TARGET_URL=https://rootly.com/scim", "ROOTLY_IDP_SYNC_REMOVALS=confirmed")
+			got, err := load(tc.name, []byte(tc.text), environment(append(env, tokens...)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := (State{None: true}); got.State != want {
+				t.Errorf("state is %+v, want %+v", got.State, want)
+			}
+			text, err := got.YAML()
+			if err != nil || !strings.Contains(string(text), "\nstate: none\n") {
+				t.Errorf("shown as %s, %v", text, err)
+			}
+		})
 	}
 }
 

@@ -23,9 +23,13 @@ func Example() []byte { return bytes.Clone(example) }
 
 // Answers are what init knows about the organisation. Whatever is empty becomes a placeholder to be edited.
 type Answers struct {
-	Source      string // "okta" or "file"
+	Source      string // "okta", "entra", "google" or "file"
 	OrgURL      string // Okta
-	AppID       string // Okta, for mode assigned
+	TenantID    string // Entra
+	ClientID    string // Entra
+	AppID       string // Okta and Entra, for mode assigned
+	KeyFile     string // Google: the service account's key file
+	Subject     string // Google
 	Path        string // file: users
 	GroupsPath  string // file: groups
 	Mode        connectors.ScopeMode
@@ -41,11 +45,20 @@ func Starter(a Answers) ([]byte, error) {
 		a.OrgURL = cmp.Or(a.OrgURL, "https://acme.okta.com")
 		a.AppID = cmp.Or(a.AppID, "0oa1b2c3")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeAssigned)
+	case "entra":
+		a.TenantID = cmp.Or(a.TenantID, "00000000-0000-0000-0000-000000000000")
+		a.ClientID = cmp.Or(a.ClientID, "00000000-0000-0000-0000-000000000000")
+		a.AppID = cmp.Or(a.AppID, "00000000-0000-0000-0000-000000000000")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeAssigned)
+	case "google":
+		a.KeyFile = cmp.Or(a.KeyFile, "google-key.json")
+		a.Subject = cmp.Or(a.Subject, "admin@acme.com")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
 	case "file":
 		a.Path = cmp.Or(a.Path, "users.csv")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeAll)
 	default:
-		return nil, fmt.Errorf("there is no directory %q; choose okta or file", a.Source)
+		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google or file", a.Source)
 	}
 	if a.Mode == connectors.ScopeGroups && len(a.ScopeGroups) == 0 {
 		a.ScopeGroups = []string{"Everyone on call"}

@@ -35,11 +35,21 @@ func TestExampleLoadsAndShowsEveryKey(t *testing.T) {
 }
 
 func TestStarterLoads(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key.json")
+	if err := os.WriteFile(key, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		answers Answers
 		want    func(*Config) bool
 	}{
 		"okta, nothing known": {Answers{Source: "okta"}, func(c *Config) bool { return c.Scope.Mode == connectors.ScopeAssigned && c.Source.Okta.AppID != "" }},
+		"entra, nothing known": {Answers{Source: "entra"}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeAssigned && c.Source.Entra.AppID != "" && !c.Source.Entra.ClientSecret.IsZero()
+		}},
+		"google, a key": {Answers{Source: "google", KeyFile: key}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeGroups && c.Source.Google.Subject == "admin@acme.com" && c.Source.Google.Credentials.Reveal() == "{}"
+		}},
 		"file, nothing known": {Answers{Source: "file"}, func(c *Config) bool { return c.Scope.Mode == connectors.ScopeAll && c.Source.File.Path == "users.csv" }},
 		"okta, groups": {Answers{Source: "okta", OrgURL: "https://x.okta.com", Mode: connectors.ScopeGroups, ScopeGroups: []string{`SRE "core"`, "id:00g1"}, Push: []string{"oncall-*"}},
 			func(c *Config) bool {
@@ -58,7 +68,7 @@ func TestStarterLoads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := load("c.yaml", text, environment(tokens...))
+			cfg, err := load("c.yaml", text, environment(append([]string{"AZURE_CLIENT_SECRET=" + canary}, tokens...)...))
 			if err != nil {
 				t.Fatalf("%v in:\n%s", err, text)
 			}
@@ -70,7 +80,7 @@ func TestStarterLoads(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Starter(Answers{Source: "ldap"}); errText(err) != `there is no directory "ldap"; choose okta or file` {
+	if _, err := Starter(Answers{Source: "ldap"}); errText(err) != `there is no directory "ldap"; choose okta, entra, google or file` {
 		t.Errorf("an unknown directory gives %v", err)
 	}
 }
@@ -80,6 +90,8 @@ func TestSchemaKnowsWhatLoadKnows(t *testing.T) {
 	good := []string{
 		string(example),
 		goodSource + goodScope + goodTarget,
+		goodSource + goodScope + goodTarget + "state: none\nremovals: confirmed\n",
+		goodSource + goodScope + goodTarget + "state: {path: x.db}\n",
 		goodOkta + "scope: {mode: '${MODE}'}\n" + "target: {url: '${URL}', max_rate: '${RATE}', allow_http: '${PLAIN}'}\nguard: {renames: {share: '${SHARE}'}}\n",
 	}
 	for _, text := range good {
@@ -97,6 +109,7 @@ func TestSchemaKnowsWhatLoadKnows(t *testing.T) {
 		"no directory":   "source: {}\n" + goodScope + goodTarget,
 		"two of them":    "source: {file: {path: a}, okta: {org_url: b}}\n" + goodScope + goodTarget,
 		"too many":       goodSource + goodScope + "target: {url: a, concurrency: 65}\n",
+		"a wrong word":   goodSource + goodScope + goodTarget + "state: nothing\n",
 		"no target":      goodSource + goodScope,
 	}
 	for name, text := range bad {

@@ -77,6 +77,9 @@ func (f field) text() bool {
 	return f.typ == secretType || f.typ.Kind() == reflect.String || f.list()
 }
 
+// word is the one word that may stand in place of the keys of a section, "" for none.
+func (f field) word() string { return f.tag.Get("word") }
+
 // enum lists the words that the key allows, nil if it allows any.
 func (f field) enum() []string {
 	if words := f.tag.Get("enum"); words != "" {

@@ -65,7 +65,7 @@ func load(path string, data []byte, env func(string) (string, bool)) (*Config, e
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
 	}
-	l := &loader{env: env, origins: map[string]origin{}}
+	l := &loader{env: env, origins: map[string]origin{}, words: map[string]bool{}}
 	file := l.section(root, reflect.TypeFor[Config](), "")
 	l.cfg, err = merge(file, l.overrides())
 	if err != nil {
@@ -82,6 +82,7 @@ func load(path string, data []byte, env func(string) (string, bool)) (*Config, e
 type loader struct {
 	env      func(string) (string, bool)
 	origins  map[string]origin
+	words    map[string]bool // sections in whose place their word stands
 	problems Problems
 	cfg      *Config
 }
@@ -106,6 +107,11 @@ func (l *loader) report(p Problem) {
 // overrides reads every key that the environment sets, weakly typed, for all it has is text.
 func (l *loader) overrides() map[string]any {
 	out := map[string]any{}
+	for _, f := range fieldsOf(reflect.TypeFor[Config](), "") {
+		if text, _ := l.env(f.env()); f.section() && text != "" && text == f.word() {
+			l.words[f.path], l.origins[f.path] = true, origin{env: f.env()}
+		}
+	}
 	for f := range leaves(reflect.TypeFor[Config](), "") {
 		text, _ := l.env(f.env())
 		if text == "" {
@@ -150,12 +156,30 @@ func (l *loader) resolve(dir string) {
 	if _, ok := l.origins["source.okta"]; ok && cfg.Source.Okta == nil {
 		cfg.Source.Okta = &Okta{}
 	}
+	if _, ok := l.origins["source.entra"]; ok && cfg.Source.Entra == nil {
+		cfg.Source.Entra = &Entra{}
+	}
 	if _, ok := l.origins["source.file"]; ok && cfg.Source.File == nil {
 		cfg.Source.File = &File{}
+	}
+	if _, ok := l.origins["source.google"]; ok && cfg.Source.Google == nil {
+		cfg.Source.Google = &Google{}
+	}
+	if l.words["state"] {
+		if _, ok := l.origins["state.path"]; ok {
+			l.problem("state.path", "is given beside state: none", "keep one of the two")
+		}
+		cfg.State = State{None: true}
 	}
 	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.State.Path}
 	if okta := cfg.Source.Okta; okta != nil {
 		paths = append(paths, &okta.APITokenFile, &okta.PrivateKeyFile)
+	}
+	if google := cfg.Source.Google; google != nil {
+		paths = append(paths, &google.CredentialsFile)
+	}
+	if entra := cfg.Source.Entra; entra != nil {
+		paths = append(paths, &entra.ClientSecretFile, &entra.CertificateFile, &entra.CertificatePasswordFile)
 	}
 	if file := cfg.Source.File; file != nil {
 		if file.Name == "" && file.Path != "" {
@@ -183,6 +207,17 @@ func (l *loader) resolve(dir string) {
 		}
 		l.secret("source.okta.api_token", &okta.APIToken, okta.APITokenFile, fallback)
 		l.secret("source.okta.private_key", &okta.PrivateKey, okta.PrivateKeyFile, "")
+	}
+	if entra := cfg.Source.Entra; entra != nil {
+		fallback := "AZURE_CLIENT_SECRET"
+		if len(entra.credentials()) > 0 {
+			fallback = ""
+		}
+		l.secret("source.entra.client_secret", &entra.ClientSecret, entra.ClientSecretFile, fallback)
+		l.secret("source.entra.certificate_password", &entra.CertificatePassword, entra.CertificatePasswordFile, "")
+	}
+	if google := cfg.Source.Google; google != nil {
+		l.secret("source.google.credentials", &google.Credentials, google.CredentialsFile, "")
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -87,4 +88,15 @@ func (c *Config) Problem(path, text, remedy string) Problem {
 		}
 		at = at[:i]
 	}
+}
+
+// WithoutSecrets leaves out what is wrong with secrets and their files, for runs that ask neither side.
+func (ps Problems) WithoutSecrets() Problems {
+	secret := map[string]bool{"target.ca_file": true}
+	for f := range leaves(reflect.TypeFor[Config](), "") {
+		if f.typ == secretType {
+			secret[f.path], secret[f.path+"_file"] = true, true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ps), func(p Problem) bool { return secret[p.Path] })
 }

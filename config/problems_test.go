@@ -128,7 +128,24 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"one value where keys belong": {
 			file: goodSource + goodScope + goodTarget + "state: x.db\n",
-			want: "state (line 4) holds a single value where keys belong; write keys below it: path",
+			want: "state (line 4) holds a single value where keys belong; write the word none, or keys below it: path",
+		},
+		"one value where only keys belong": {
+			file: goodSource + goodScope + goodTarget + "groups: none\n",
+			want: "groups (line 4) holds a single value where keys belong; write keys below it: push",
+		},
+		"no ledger, and removals left at their default": {
+			file: goodSource + goodScope + goodTarget + "state: none\n",
+			want: "removals is apply, which needs a ledger: without one nobody knows whom this sync brought, and state is none; write never, or confirmed (only leavers that the directory confirms, and no more at once than the floors of guard); or give state a path",
+		},
+		"confirmed beside a ledger": {
+			file: goodSource + goodScope + goodTarget + "removals: confirmed\n",
+			want: "removals (line 4) is confirmed, which is for state: none only; write apply: with a ledger every leaver is confirmed as well",
+		},
+		"a ledger and none": {
+			file: goodSource + goodScope + goodTarget + "state: none\nremovals: never\n",
+			env:  []string{"ROOTLY_IDP_SYNC_STATE_PATH=x.db"},
+			want: "state.path (from ROOTLY_IDP_SYNC_STATE_PATH) is given beside state: none; keep one of the two",
 		},
 		"a list where one value belongs": {
 			file: goodSource + "scope: {mode: [all]}\n" + goodTarget,
@@ -158,7 +175,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"no directory": {
 			file: goodScope + goodTarget,
-			want: "source names no directory; give exactly one of okta, file",
+			want: "source names no directory; give exactly one of okta, entra, google, file",
 		},
 		"two directories": {
 			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com, app_id: 0oa1}}\n" + goodScope + goodTarget,
@@ -178,7 +195,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"an unknown mode": {
 			file: goodSource + "scope: {mode: everyone}\n" + goodTarget,
-			want: "scope.mode (line 2) is none of the words it may be; write assigned, groups or all",
+			want: "scope.mode (line 2) is none of the words it may be; write assigned, groups, org_units or all",
 		},
 		"assigned without the application": {
 			file: "source: {okta: {org_url: https://acme.okta.com}}\nscope: {mode: assigned}\n" + goodTarget,
@@ -232,6 +249,58 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			file: "source: {okta: {org_url: https://acme.okta.com, scopes: [a]}}\n" + goodScope + goodTarget,
 			want: "source.okta.scopes (line 1) is for OAuth credentials only; remove it, or use client_id and private_key",
 		},
+		"an Entra tenant by its domain": {
+			file: "source: {entra: {tenant_id: acme.com, client_id: 8b4c6d1e-0000-4000-8000-000000000002, client_secret: x}}\n" + goodScope + goodTarget,
+			want: `source.entra.tenant_id (line 1) is "acme.com", which is no GUID; write the Directory (tenant) ID; it stands on the app registration's Overview page`,
+		},
+		"no way to sign in to Entra": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, client_id: 8b4c6d1e-0000-4000-8000-000000000002}}\n" + goodScope + goodTarget,
+			want: "source.entra.client_secret (line 1) is missing; set AZURE_CLIENT_SECRET, give client_secret or client_secret_file, or use certificate_file or identity",
+		},
+		"two ways to sign in to Entra": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, client_id: 8b4c6d1e-0000-4000-8000-000000000002, client_secret: x, identity: workload}}\n" + goodScope + goodTarget,
+			want: "source.entra (line 1) has both client_secret and identity; keep one of them",
+		},
+		"an Entra client without an id": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, client_secret: x}}\n" + goodScope + goodTarget,
+			want: "source.entra.client_id (line 1) is missing; write the Application (client) ID; it stands on the app registration's Overview page",
+		},
+		"assignments of no enterprise application": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, identity: managed}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: "source.entra.app_id (line 1) is missing; write the Application ID of the enterprise application (not its Object ID), which scope.mode assigned needs",
+		},
+		"a Graph in the clear": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, identity: managed, graph_url: http://graph.acme.com}}\n" + goodScope + goodTarget,
+			want: "source.entra.graph_url (line 1) is not https; write https://",
+		},
+		"a Google key beside impersonation": {
+			file: "source: {google: {credentials: x, impersonate: y, subject: a@b.c}}\n" + goodScope + goodTarget,
+			want: "source.google (line 1) has both a key file and a service account to impersonate; keep credentials_file or impersonate",
+		},
+		"a Google subject and nobody who acts for it": {
+			file: "source: {google: {subject: a@b.c}}\n" + goodScope + goodTarget,
+			want: "source.google.subject (line 1) needs a service account that acts for it; give credentials_file, or impersonate",
+		},
+		"neither a Google subject nor a customer": {
+			file: "source: {google: {credentials: x, customer: my_customer}}\n" + goodScope + goodTarget,
+			want: "source.google.subject (line 1) is missing; write the e-mail address of an administrator; or, if the service account has an administrator role itself, write customer with the account's id",
+		},
+		"assignments of a Google app": {
+			file: "source: {google: {credentials: x, subject: a@b.c}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: "scope.mode (line 2) is assigned, which this directory does not know; write groups, org_units or all",
+		},
+		"no organizational units": {
+			file: "source: {google: {credentials: x, subject: a@b.c}}\nscope: {mode: org_units}\n" + goodTarget,
+			want: "source.google.org_units (line 1) is missing, and scope.mode org_units needs it; list the units by their paths, such as /Engineering",
+		},
+		"organizational units of another mode": {
+			file: "source: {google: {credentials: x, subject: a@b.c, org_units: [/A]}}\nscope: {mode: all}\n" + goodTarget,
+			want: "source.google.org_units (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: org_units",
+		},
+		"an organizational unit that is no path": {
+			file: "source: {google: {credentials: x, subject: a@b.c, org_units: [A]}}\nscope: {mode: org_units}\n" + goodTarget,
+			want: "source.google.org_units[0] (line 1) is no path; begin it with /, as in /Engineering/SRE",
+		},
 		"http beyond loopback": {
 			file: goodSource + goodScope + "target: {url: http://rootly.example/scim}\n",
 			want: "target.url (line 3) is not https, so the token would travel unencrypted; write https://, or set target.allow_http: true if the network between is trusted",
@@ -270,7 +339,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a policy": {
 			file: goodSource + goodScope + goodTarget + "removals: sometimes\n",
-			want: "removals (line 4) is none of the words it may be; write apply or never",
+			want: "removals (line 4) is none of the words it may be; write apply, never or confirmed",
 		},
 		"no state": {
 			file: goodSource + goodScope + goodTarget + "state: {path: ''}\n",
@@ -283,7 +352,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 target.tokn (line 4) is not a key; did you mean token?
 scope.groups (line 5) is missing, and scope.mode groups needs it; list the groups by name, or by id as "id:…"
 guard.groups.share (from ROOTLY_IDP_SYNC_GUARD_GROUPS_SHARE) is a bare number; write 5%
-source names no directory; give exactly one of okta, file`,
+source names no directory; give exactly one of okta, entra, google, file`,
 		},
 	}
 	for name, tc := range tests {

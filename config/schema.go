@@ -40,6 +40,9 @@ func sectionSchema(defaults reflect.Value) *jsonschema.Schema {
 		var property *jsonschema.Schema
 		if f.section() {
 			property = sectionSchema(value)
+			if w := f.word(); w != "" {
+				property = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{property, {Enum: []any{w}}}}
+			}
 		} else {
 			property = leafSchema(f, value)
 		}

@@ -54,6 +54,13 @@ func (l *loader) field(n *yaml.Node, f field) any {
 	switch {
 	case null && (f.section() || f.list()):
 		return nil // everything below it is commented out
+	case f.section() && f.word() != "" && n.Kind == yaml.ScalarNode:
+		if n.Value != f.word() {
+			l.add(f.path, n.Line, Problem{Text: "holds a single value where keys belong", Remedy: "write the word " + f.word() + ", or keys below it: " + names(fieldsOf(f.typ, f.path))})
+			return nil
+		}
+		l.words[f.path] = true
+		return nil
 	case f.section():
 		return l.section(n, f.typ, f.path)
 	case null:

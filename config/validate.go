@@ -30,8 +30,20 @@ func (l *loader) validate() {
 	l.patterns("guard.protect", l.cfg.Guard.Protect)
 	l.phoneRegion()
 	l.target()
-	if l.cfg.State.Path == "" {
+	l.state()
+}
+
+// state checks the place of the ledger with what may be taken away without one.
+func (l *loader) state() {
+	state, removals := l.cfg.State, l.cfg.Removals
+	switch {
+	case !state.None && state.Path == "":
 		l.problem("state.path", "is empty", "name a file, such as rootly-idp-sync.db, or remove the line")
+	case state.None && removals == RemovalsApply:
+		l.problem("removals", "is apply, which needs a ledger: without one nobody knows whom this sync brought, and state is none",
+			"write never, or confirmed (only leavers that the directory confirms, and no more at once than the floors of guard); or give state a path")
+	case !state.None && removals == RemovalsConfirmed:
+		l.problem("removals", "is confirmed, which is for state: none only", "write apply: with a ledger every leaver is confirmed as well")
 	}
 }
 
@@ -69,6 +81,12 @@ func (l *loader) source() {
 	}
 	if okta := l.cfg.Source.Okta; okta != nil {
 		l.okta(okta)
+	}
+	if entra := l.cfg.Source.Entra; entra != nil {
+		l.entra(entra)
+	}
+	if google := l.cfg.Source.Google; google != nil {
+		l.google(google)
 	}
 	if file := l.cfg.Source.File; file != nil && file.Path == "" {
 		l.problem("source.file.path", "is missing", "name the file of users")
@@ -120,6 +138,29 @@ func (l *loader) orgURL(o *Okta) {
 	o.OrgURL = strings.TrimRight(o.OrgURL, "/")
 }
 
+func (l *loader) google(g *Google) {
+	key := !g.Credentials.IsZero() || g.CredentialsFile != ""
+	switch {
+	case key && g.Impersonate != "":
+		l.problem("source.google", "has both a key file and a service account to impersonate", "keep credentials_file or impersonate")
+	case g.Subject != "" && !key && g.Impersonate == "":
+		l.problem("source.google.subject", "needs a service account that acts for it", "give credentials_file, or impersonate")
+	case g.Subject == "" && (g.Customer == "" || g.Customer == "my_customer"):
+		l.problem("source.google.subject", "is missing", "write the e-mail address of an administrator; or, if the service account has an administrator role itself, write customer with the account's id")
+	}
+	switch mode := l.cfg.Scope.Mode; {
+	case mode == connectors.ScopeOrgUnits && len(g.OrgUnits) == 0:
+		l.problem("source.google.org_units", "is missing, and scope.mode org_units needs it", "list the units by their paths, such as /Engineering")
+	case mode != connectors.ScopeOrgUnits && mode != "" && len(g.OrgUnits) > 0:
+		l.problem("source.google.org_units", "has no meaning for scope.mode "+string(mode), "remove it, or write scope.mode: org_units")
+	}
+	for i, path := range g.OrgUnits {
+		if !strings.HasPrefix(path, "/") {
+			l.problem(fmt.Sprintf("source.google.org_units[%d]", i), "is no path", "begin it with /, as in /Engineering/SRE")
+		}
+	}
+}
+
 func (l *loader) scope() {
 	scope, modes := l.cfg.Scope, l.cfg.Source.modes()
 	var words []string
@@ -151,7 +192,10 @@ func (l *loader) scope() {
 
 // modes are the scope modes that the chosen directory knows; all of them as long as none is chosen.
 func (s Source) modes() []connectors.ScopeMode {
-	if s.File != nil && s.Okta == nil {
+	if s.Google != nil {
+		return []connectors.ScopeMode{connectors.ScopeGroups, connectors.ScopeOrgUnits, connectors.ScopeAll}
+	}
+	if s.File != nil && s.Okta == nil && s.Entra == nil {
 		return []connectors.ScopeMode{connectors.ScopeGroups, connectors.ScopeAll}
 	}
 	return []connectors.ScopeMode{connectors.ScopeAssigned, connectors.ScopeGroups, connectors.ScopeAll}

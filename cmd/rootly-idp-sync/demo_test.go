@@ -15,11 +15,25 @@ import (
 )
 
 func TestDemoTellsTwoDaysToTheEnd(t *testing.T) {
+	for _, source := range []string{"okta", "google"} {
+		t.Run(source, func(t *testing.T) { tellTwoDays(t, source, "disabled (") })
+	}
+}
+
+func TestDemoOfADirectoryThatIsNotThere(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := app.Main(t.Context(), []string{"demo", "--source", "ldap"}, app.Stdio{Out: &out, Err: &errs}, openers()); code != 1 || !strings.Contains(errs.String(), "choose okta, entra or google") {
+		t.Errorf("exit code %d: %s", code, &errs)
+	}
+}
+
+// tellTwoDays plays the demo and looks for its story; disabled is how the directory says that somebody is.
+func tellTwoDays(t *testing.T, source, disabled string) {
 	// okta-sdk-golang/v2 starts a cache's janitor even with the cache off; the garbage collector ends it.
 	defer goleak.VerifyNone(t, goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
 	t.Setenv("TMPDIR", t.TempDir())
 	var out, errs bytes.Buffer
-	code := app.Main(t.Context(), []string{"demo"}, app.Stdio{Out: &out, Err: &errs}, openers())
+	code := app.Main(t.Context(), []string{"demo", "--source", source}, app.Stdio{Out: &out, Err: &errs}, openers())
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
@@ -28,7 +42,7 @@ func TestDemoTellsTwoDaysToTheEnd(t *testing.T) {
 		"Plan: create 2", "more to create", // the long first plan is shortened
 		"Done: created 2", "Nothing to change: Rootly matches the directory.",
 		"A day passes", "joins the company", "leaves the company", "edits the name of",
-		"Plan: ", "edited in Rootly", "- deactivate user", "disabled (SUSPENDED)",
+		"Plan: ", "edited in Rootly", "- deactivate user", disabled,
 		"Done: ", "Nothing to change: Rootly matches the directory.", "rootly-idp-sync init",
 	} {
 		_, after, found := strings.Cut(rest, want)

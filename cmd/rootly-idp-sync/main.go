@@ -18,5 +18,7 @@ func run() int {
 
 // openers are the directories of this binary, by their names in the configuration.
 func openers() map[string]app.Opener {
-	return map[string]app.Opener{"file": openFile, "okta": openOkta}
+	all := map[string]app.Opener{"file": openFile, "google": openGoogle, "okta": openOkta}
+	addEntra(all)
+	return all
 }

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"sim":    runSim,
 			"exits":  exits,
 			"golden": golden,
+			"take":   take,
 		},
 	})
 }
@@ -69,6 +70,18 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// take sets a variable to the first group of a pattern in the last standard output: "take SET 'approve ([0-9a-f]+)'".
+func take(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: take NAME pattern")
+	}
+	m := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no match for %q in stdout", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
 // volatile is what differs from run to run in an output.
 var volatile = []struct {
 	pattern *regexp.Regexp
@@ -78,6 +91,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "loopback"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC`), "TIME"},
+	{regexp.MustCompile(`waiting for less than a minute`), "waiting"},
 	{regexp.MustCompile(`"tookMs": \d+`), `"tookMs": 0`},
 	{regexp.MustCompile(`\(cycle (\d+), [0-9.]+m?s\)`), "(cycle $1, TOOK)"},
 }

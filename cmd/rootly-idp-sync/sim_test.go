@@ -1,8 +1,13 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +21,9 @@ type simulationKey struct{}
 
 // A simulation is the company of one script.
 type simulation struct {
-	env *testscript.Env
-	sim *sim.Sim
+	env  *testscript.Env
+	sim  *sim.Sim
+	ends sim.Endpoints
 }
 
 func (s *simulation) close() error {
@@ -75,6 +81,20 @@ var simWords = map[string]func(s *simulation, ts *testscript.TestScript, args []
 	"email": func(s *simulation, _ *testscript.TestScript, args []string) error {
 		return s.sim.Company.ChangeEmail(args[0], args[1])
 	},
+	"unassign": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.Unassign(args[0])
+	},
+	// enter|exit group login
+	"enter": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.AddMember(args[0], args[1])
+	},
+	"exit": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.RemoveMember(args[0], args[1])
+	},
+	// department login name
+	"department": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Company.EditPerson(args[0], func(p *sim.Person) { p.Department = args[1] })
+	},
 	"unsuspend": func(s *simulation, _ *testscript.TestScript, args []string) error {
 		return s.sim.Company.Unsuspend(args[0])
 	},
@@ -85,11 +105,14 @@ var simWords = map[string]func(s *simulation, ts *testscript.TestScript, args []
 		return s.sim.Company.EditPerson(args[0], func(p *sim.Person) { p.NickName = args[1] })
 	},
 	"day": func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Company.NextDay(); return nil },
-	// hand name|deactivate user [value]: what somebody does in Rootly's own pages.
+	// hand name|deactivate user [value], hand add|inactive|foreign user name, hand group name [users...]: what somebody does in
+	// Rootly's own pages.
 	"hand": (*simulation).hand,
 	// fault side method path kind[=value] [times=n] [after=n]: user:NAME in place of path is that user.
 	"fault": (*simulation).fault,
-	"heal":  func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Faults.Clear(); return nil },
+	// shorten login: the listing of the app's people leaves somebody out, and is well-formed all the same.
+	"shorten": (*simulation).shorten,
+	"heal":    func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Faults.Clear(); return nil },
 	"notsetup": func(s *simulation, _ *testscript.TestScript, _ []string) error {
 		s.sim.SCIM.SetOptions(func(o *sim.SCIMOptions) { o.NotSetUp = true })
 		return nil
@@ -139,10 +162,15 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
+	s.ends = ends
 	for k, v := range map[string]string{
-		"OKTA_URL": ends.OktaURL, "OKTA_API_TOKEN": ends.OktaToken, "APP_ID": ends.AppID, "SCIM_URL": ends.SCIMURL, "ROOTLY_SCIM_TOKEN": ends.SCIMToken,
+		"OKTA_URL": ends.OktaURL, "OKTA_ALIAS": strings.Replace(ends.OktaURL, "127.0.0.1", "localhost", 1), "OKTA_API_TOKEN": ends.OktaToken, "APP_ID": ends.AppID, "SCIM_URL": ends.SCIMURL, "ROOTLY_SCIM_TOKEN": ends.SCIMToken,
 	} {
 		ts.Setenv(k, v)
+	}
+	ts.Setenv("GOOGLE_URL", ends.GoogleURL)
+	if err := os.WriteFile(ts.MkAbs("google-key.json"), []byte(sim.GoogleKeyFile(ends.GoogleURL)), 0o600); err != nil {
+		return err
 	}
 	path := ts.MkAbs("rootly-idp-sync.yaml")
 	if _, err := os.Stat(path); err == nil {
@@ -193,8 +221,23 @@ func (s *simulation) hand(_ *testscript.TestScript, args []string) error {
 		return s.sim.SCIM.EditUser(args[1], func(u *sim.SCIMUser) { u.DisplayName = args[2] })
 	case "deactivate":
 		return s.sim.SCIM.EditUser(args[1], func(u *sim.SCIMUser) { u.Active = false })
-	case "add":
-		_, err := s.sim.SCIM.AddUser(sim.SCIMUser{UserName: args[1], DisplayName: args[2], Active: true})
+	case "add", "inactive", "foreign":
+		u := sim.SCIMUser{UserName: args[1], DisplayName: args[2], Active: args[0] != "inactive"}
+		if args[0] == "foreign" {
+			u.ExternalID = "of-another-provisioning"
+		}
+		_, err := s.sim.SCIM.AddUser(u)
+		return err
+	case "group":
+		g := sim.SCIMGroup{DisplayName: args[1]}
+		for _, name := range args[2:] {
+			u, found := s.sim.SCIM.User(name)
+			if !found {
+				return fmt.Errorf("Rootly has no user %s", name)
+			}
+			g.Members = append(g.Members, sim.SCIMMember{Value: u.ID, Type: "User"})
+		}
+		_, err := s.sim.SCIM.AddGroup(g)
 		return err
 	}
 	return fmt.Errorf("sim hand: what is %q?", args[0])
@@ -251,6 +294,31 @@ func (s *simulation) fault(_ *testscript.TestScript, args []string) error {
 	}
 	o := options(args[4:])
 	s.sim.Faults.Add(sim.Rule{Side: sim.Side(args[0]), Method: args[1], Path: path, Fault: f, Times: o.number("times"), After: o.number("after")})
+	return nil
+}
+
+func (s *simulation) shorten(_ *testscript.TestScript, args []string) error {
+	path := "/api/v1/apps/" + s.ends.AppID + "/users"
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.ends.OktaURL+path+"?limit=500&expand=user", nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "SSWS "+s.ends.OktaToken)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	var people []json.RawMessage
+	if err := json.NewDecoder(answer.Body).Decode(&people); err != nil {
+		return fmt.Errorf("list the app's people: %s: %w", answer.Status, err)
+	}
+	short := slices.DeleteFunc(people, func(p json.RawMessage) bool { return strings.Contains(string(p), args[0]) })
+	text, err := json.Marshal(short)
+	if err != nil {
+		return err
+	}
+	s.sim.Faults.Add(sim.Rule{Side: sim.SideOkta, Match: regexp.MustCompile(path + `\?`), Fault: sim.Body(string(text))})
 	return nil
 }
 

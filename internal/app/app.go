@@ -111,6 +111,12 @@ The way in:
   rootly-idp-sync plan        what a sync would change, and why
   rootly-idp-sync sync        change it
 
+And then:
+  rootly-idp-sync explain     one person or group: what happens, and why
+  rootly-idp-sync adopt       how a Rootly that already has people fits the directory
+  rootly-idp-sync approve     say yes to changes that the guard holds
+  rootly-idp-sync undo        take back what an earlier sync did
+
 Results go to standard output, everything else to standard error.`,
 		Example: `  rootly-idp-sync plan --config acme.yaml
   rootly-idp-sync sync --dry-run --output markdown`,
@@ -135,8 +141,8 @@ Results go to standard output, everything else to standard error.`,
 	pf.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no notes and no progress")
 
 	root.AddCommand(
-		a.newInit(), a.newValidate(), a.newDoctor(), a.newSources(), a.newPlan(), a.newSync(), a.newStatus(),
-		a.newConfig(), a.newDemo(), a.newVersion(),
+		a.newInit(), a.newValidate(), a.newDoctor(), a.newSources(), a.newPlan(), a.newApply(), a.newSync(), a.newStatus(),
+		a.newExplain(), a.newAdopt(), a.newApprove(), a.newHistory(), a.newUndo(), a.newConfig(), a.newDemo(), a.newVersion(),
 	)
 	return root
 }

@@ -126,11 +126,12 @@ func TestRulesOfTheConfigurationAllReachTheEngine(t *testing.T) {
 	cfg.Guard.Renames.Floor = 9
 	cfg.Removals = config.RemovalsNever
 	want := reconcile.RuleOptions{
-		Directory: "okta", Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"},
+		Directory: "okta", Narrowed: "app_id=", Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"},
 		Push: []string{"p"}, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true,
 		Guard: reconcile.DefaultLimits(),
 	}
 	delete(want.Guard, reconcile.AxisDeletions)
+	cfg.State.None, want.FloorsOnly = true, true
 	want.Guard[reconcile.AxisRenames] = reconcile.Limit{Share: 0.2, Count: 100, Floor: 9}
 	if diff := cmp.Diff(want, ruleOptions(cfg)); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)

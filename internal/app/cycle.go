@@ -5,15 +5,19 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
 // keepHistory is how long finished cycles and their changes stay in the store.
 const keepHistory = 90 * 24 * time.Hour
 
+// A planFunc makes the plan of one cycle from what both sides and the ledger say at now.
+type planFunc func(ctx context.Context, now time.Time) (reconcile.Plan, error)
+
 // cycleOptions say how one cycle runs. The zero value applies everything and tells nobody.
 type cycleOptions struct {
-	only     string                     // one person or group
+	plan     planFunc                   // the pipeline's own when nil
 	planned  func(reconcile.Plan) error // sees the plan before the first write
 	progress func(done, total int, c reconcile.Change)
 }
@@ -21,12 +25,15 @@ type cycleOptions struct {
 // cycle is one run from reading both sides to the report. The writer's lock is held throughout, so two runs never
 // write side by side. The error is nil when the report tells the whole story, failures of single objects included.
 func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptions) (reconcile.Report, error) {
-	unlock, err := p.store.Lock(ctx)
+	unlock, err := p.memory.Lock(ctx)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
 	defer unlock()
-	plan, err := p.plan(ctx, now(), o.only)
+	if o.plan == nil {
+		o.plan = p.plan
+	}
+	plan, err := o.plan(ctx, now())
 	if err != nil {
 		return reconcile.Report{}, err
 	}
@@ -36,33 +43,76 @@ func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptio
 		}
 	}
 	applier := reconcile.Applier{
-		Target: p.target, Journal: p.store, Concurrency: p.cfg.Target.Concurrency, Progress: o.progress, Log: p.log, Now: now,
+		Target: p.target, Journal: p.memory, Concurrency: p.cfg.Target.Concurrency, Progress: o.progress, Log: p.log, Now: now,
 	}
 	report, err := applier.Apply(ctx, plan)
 	if err != nil {
 		return report, fmt.Errorf("apply: %w", err)
 	}
-	if err := p.store.Prune(ctx, keepHistory); err != nil && ctx.Err() == nil {
+	if err := p.memory.Prune(ctx, keepHistory); err != nil && ctx.Err() == nil {
 		p.log.Warn("old history was not removed", "error", err)
 	}
 	return report, nil
 }
 
 // plan reads both sides and the ledger and says what a sync would do. It writes nothing to the target.
-func (p *pipeline) plan(ctx context.Context, now time.Time, only string) (reconcile.Plan, error) {
-	ledger, err := p.store.Ledger(ctx)
+func (p *pipeline) plan(ctx context.Context, now time.Time) (reconcile.Plan, error) {
+	ledger, err := p.memory.Ledger(ctx)
 	if err != nil {
 		return reconcile.Plan{}, err
 	}
-	planner := reconcile.Planner{Source: p.source, Target: p.target, TargetURL: p.cfg.Target.URL, Rules: p.rules, Log: p.log}
-	plan, err := planner.Plan(ctx, ledger, now)
+	plan, err := p.planner().Plan(ctx, ledger, now)
 	if err != nil {
 		return reconcile.Plan{}, err
 	}
-	if only != "" {
-		return plan.Only(only)
+	if p.cfg.State.None {
+		plan = withoutApproval(plan)
 	}
 	return plan, nil
+}
+
+// planOnly is plan narrowed to one person or group; "" means everything.
+func (p *pipeline) planOnly(who string) planFunc {
+	if who == "" {
+		return p.plan
+	}
+	return func(ctx context.Context, now time.Time) (reconcile.Plan, error) {
+		plan, err := p.plan(ctx, now)
+		if err != nil {
+			return reconcile.Plan{}, err
+		}
+		return plan.Only(who)
+	}
+}
+
+func (p *pipeline) planner() *reconcile.Planner {
+	return &reconcile.Planner{
+		Source: p.source, Target: p.target, TargetURL: p.cfg.Target.URL, Rules: p.rules, Storeless: p.cfg.State.None, Log: p.log,
+		Previous: func(ctx context.Context) (*connectors.Snapshot, error) {
+			snap, _, err := p.memory.Previous(ctx)
+			return snap, err
+		},
+	}
+}
+
+// withoutApproval takes the held sets out of a plan that nobody can approve, there being no store to keep the yes in.
+func withoutApproval(plan reconcile.Plan) reconcile.Plan {
+	plan.Sets = nil
+	for i := range plan.Held {
+		plan.Held[i].Set = ""
+	}
+	for i := range plan.Objections {
+		o := &plan.Objections[i]
+		axis := o.Axis
+		switch axis {
+		case reconcile.AxisShortRead:
+			continue
+		case reconcile.AxisSource:
+			axis = reconcile.AxisDeactivations // whose limit it goes by
+		}
+		o.Remedy = fmt.Sprintf("with state: none no more than the floors go at once; if it is right: raise guard.%s.floor for one run, or give state a path and approve", axis)
+	}
+	return plan
 }
 
 // codeOf is the exit code that a report stands for.

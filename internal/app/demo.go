@@ -19,24 +19,30 @@ import (
 
 func (a *app) newDemo() *cobra.Command {
 	var serve bool
+	source := "okta"
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Sync a simulated company on this machine; no account needed",
-		Long: `Starts a simulated company on loopback, an Okta org with about 300 people and 25 groups and a strict
-SCIM server that stands in for Rootly, and syncs it for two days: plan, apply, plan again. The connector,
-the SCIM client, the store and the guard are the real ones. Nothing leaves this machine.
+		Long: `Starts a simulated company on loopback, a directory with about 300 people and 25 groups and a strict SCIM
+server that stands in for Rootly, and syncs it for two days: plan, apply, plan again. The connector, the
+SCIM client, the store and the guard are the real ones. Nothing leaves this machine. --source chooses
+which directory the company has: okta, entra or google.
 
 With --serve the company stays up instead, for trying the commands on it.
 ` + exitHelp + `0 done; 1 failed.`,
 		Example: `  rootly-idp-sync demo
+  rootly-idp-sync demo --source google
   rootly-idp-sync demo --serve`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := a.canDemo(source); err != nil {
+				return err
+			}
 			dir, err := os.MkdirTemp("", "rootly-idp-sync-demo-")
 			if err != nil {
 				return fmt.Errorf("demo: %w", err)
 			}
-			d, err := startDemo(dir)
+			d, err := startDemo(dir, source)
 			if err != nil {
 				return errors.Join(fmt.Errorf("demo: %w", err), os.RemoveAll(dir))
 			}
@@ -49,11 +55,27 @@ With --serve the company stays up instead, for trying the commands on it.
 		},
 	}
 	cmd.Flags().BoolVar(&serve, "serve", false, "leave the company up until interrupted")
+	cmd.Flags().StringVar(&source, "source", source, "the company's directory: okta, entra or google")
 	return cmd
 }
 
+// canDemo tells whether the directory can be simulated and is linked into this binary.
+func (a *app) canDemo(source string) error {
+	if demoDirectories[source] == "" {
+		return fmt.Errorf("there is no simulated company with the directory %q; choose okta, entra or google", source)
+	}
+	if a.openers[source] == nil {
+		return fmt.Errorf("this binary is built without the %s connector: use the released one, or make demo SOURCE=%s", source, source)
+	}
+	return nil
+}
+
+// demoDirectories are the directories that the simulated company can have, by their name for people.
+var demoDirectories = map[string]string{"okta": "Okta", "entra": "Microsoft Entra", "google": "Google Workspace"}
+
 // A demo is the simulated company, a server by which it is told to go on, and the configuration that joins both sides.
 type demo struct {
+	source  string
 	sim     *sim.Sim
 	ends    sim.Endpoints
 	control *sim.Server
@@ -63,8 +85,9 @@ type demo struct {
 // demoLatency is what an answer of the simulated Rootly takes: enough to watch the bar move.
 const demoLatency = 50 * time.Millisecond
 
-func startDemo(dir string) (*demo, error) {
+func startDemo(dir, source string) (*demo, error) {
 	d := &demo{
+		source: source,
 		sim:    sim.New(sim.Config{Seed: 7, SCIM: sim.RootlyLike(), LogLimit: 1}),
 		config: filepath.Join(dir, "rootly-idp-sync.yaml"),
 	}
@@ -81,7 +104,7 @@ func startDemo(dir string) (*demo, error) {
 		fmt.Fprintln(w, strings.Join(d.nextDay(), "\n"))
 	})
 	if d.control, err = sim.Serve(mux); err == nil {
-		err = os.WriteFile(d.config, []byte(d.yaml()), 0o600)
+		err = d.writeConfig(dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.close())
@@ -101,26 +124,40 @@ func (d *demo) furnish() error {
 			break
 		}
 	}
-	_, err := d.sim.SCIM.AddUser(sim.SCIMUser{UserName: "contractor@elsewhere.example", DisplayName: "Not in Okta", Active: true})
+	_, err := d.sim.SCIM.AddUser(sim.SCIMUser{UserName: "contractor@elsewhere.example", DisplayName: "Not In The Directory", Active: true})
 	return err
 }
 
-func (d *demo) yaml() string {
-	return `# The configuration of the demo. It works while the demo runs.
+// writeConfig joins both sides in a configuration that works while the demo runs.
+func (d *demo) writeConfig(dir string) error {
+	q, mode := strconv.Quote, "assigned"
+	var source string
+	switch d.source {
+	case "okta":
+		source = "  okta:\n    org_url: " + q(d.ends.OktaURL) + "\n    api_token: " + q(d.ends.OktaToken) + "\n    app_id: " + q(d.ends.AppID)
+	case "entra":
+		source = "  entra:\n    tenant_id: " + q(d.ends.TenantID) + "\n    client_id: " + q(d.ends.ClientID) + "\n    client_secret: " + q(d.ends.ClientSecret) +
+			"\n    app_id: " + q(d.ends.AppClientID) + "\n    graph_url: " + q(d.ends.GraphURL) + "\n    authority_url: " + q(d.ends.AuthorityURL)
+	case "google":
+		mode = "all" // Google has no application to be assigned to
+		key := filepath.Join(dir, "google-key.json")
+		if err := os.WriteFile(key, []byte(sim.GoogleKeyFile(d.ends.GoogleURL)), 0o600); err != nil {
+			return err
+		}
+		source = "  google:\n    credentials_file: " + q(key) + "\n    subject: " + q(d.ends.GoogleAdmin) + "\n    endpoint: " + q(d.ends.GoogleURL)
+	}
+	return os.WriteFile(d.config, []byte(`# The configuration of the demo. It works while the demo runs.
 source:
-  okta:
-    org_url: ` + strconv.Quote(d.ends.OktaURL) + `
-    api_token: ` + strconv.Quote(d.ends.OktaToken) + `
-    app_id: ` + strconv.Quote(d.ends.AppID) + `
+`+source+`
 scope:
-  mode: assigned
+  mode: `+mode+`
 groups:
   push: ["oncall-*", "eng-*"]
 target:
-  url: ` + strconv.Quote(d.ends.SCIMURL) + `
-  token: ` + strconv.Quote(d.ends.SCIMToken) + `
+  url: `+q(d.ends.SCIMURL)+`
+  token: `+q(d.ends.SCIMToken)+`
   max_rate: 0 # no pacing: this server is ours
-`
+`), 0o600)
 }
 
 func (d *demo) close() error {
@@ -161,11 +198,12 @@ func (a *app) playDemo(ctx context.Context, d *demo) error {
 }
 
 func (a *app) twoDays(ctx context.Context, d *demo, p *pipeline) error {
-	a.say("A company of %d people works in Okta (%s).", len(d.sim.Company.People()), d.ends.OktaURL)
+	url := map[string]string{"okta": d.ends.OktaURL, "entra": d.ends.GraphURL, "google": d.ends.GoogleURL}[d.source]
+	a.say("A company of %d people works in %s (%s).", len(d.sim.Company.People()), demoDirectories[d.source], url)
 	a.say("Its Rootly (%s) is all but empty. Both are simulated; everything between them is real.", d.ends.SCIMURL)
 
 	a.heading("1. What would the first sync do?   rootly-idp-sync plan")
-	plan, err := p.plan(ctx, a.now(), "")
+	plan, err := p.plan(ctx, a.now())
 	if err != nil {
 		return err
 	}
@@ -189,7 +227,7 @@ func (a *app) twoDays(ctx context.Context, d *demo, p *pipeline) error {
 	}
 
 	a.heading("5. Every change says why.   rootly-idp-sync plan")
-	if plan, err = p.plan(ctx, a.now(), ""); err != nil {
+	if plan, err = p.plan(ctx, a.now()); err != nil {
 		return err
 	}
 	if err := a.show(plan, reconcile.TextOptions{}); err != nil {
@@ -205,7 +243,7 @@ func (a *app) twoDays(ctx context.Context, d *demo, p *pipeline) error {
 	}
 
 	a.heading("Next, with your own directory:")
-	a.say(`  rootly-idp-sync init       write a configuration (Okta, or CSV and JSON files)
+	a.say(`  rootly-idp-sync init       write a configuration for your directory
   rootly-idp-sync doctor     prove that both sides can be read
   rootly-idp-sync plan       see what a sync would change; nothing is written
 or try the commands on this company: rootly-idp-sync demo --serve`)
@@ -223,7 +261,7 @@ func (a *app) applyInDemo(ctx context.Context, p *pipeline) error {
 }
 
 func (a *app) expectEmpty(ctx context.Context, p *pipeline) error {
-	plan, err := p.plan(ctx, a.now(), "")
+	plan, err := p.plan(ctx, a.now())
 	if err != nil {
 		return err
 	}

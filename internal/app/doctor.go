@@ -61,7 +61,11 @@ func (a *app) examine(ctx context.Context, cfg *config.Config, rules *reconcile.
 
 func (a *app) examineStore(ctx context.Context, cfg *config.Config, source connectors.Connector, d *diagnosis) {
 	const name = "state file can be written"
-	st, err := a.openStore(ctx, cfg, source)
+	if cfg.State.None {
+		d.add("state: none", "nothing is kept from run to run; removals: "+string(cfg.Removals), nil)
+		return
+	}
+	st, err := a.openStore(ctx, cfg, source, false)
 	if err != nil {
 		d.add(name, "", err)
 		return

@@ -42,7 +42,7 @@ the environment for them.
 			return a.writeStarter(answers, force)
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "okta or file: ask nothing")
+	cmd.Flags().StringVar(&source, "source", "", "okta, google or file: ask nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there")
 	return cmd
 }
@@ -80,6 +80,9 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 	if answers.Source == "okta" {
 		steps = append(steps, "export OKTA_API_TOKEN=…      # Okta: Security > API > Tokens, by a read-only administrator")
 	}
+	if answers.Source == "entra" {
+		steps = append(steps, "export AZURE_CLIENT_SECRET=… # Entra: App registrations > the app > Certificates & secrets, the Value")
+	}
 	for _, verb := range []string{"validate", "doctor", "plan"} {
 		steps = append(steps, "rootly-idp-sync "+verb+flag)
 	}
@@ -93,7 +96,7 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 	q := questions{in: bufio.NewReader(in), out: out}
 	var a config.Answers
-	a.Source = q.choose("Which directory holds the people?", "okta", "file")
+	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "file")
 	switch a.Source {
 	case "okta":
 		a.OrgURL = q.text("Address of the Okta org, such as https://acme.okta.com")
@@ -102,6 +105,19 @@ func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 		if a.Mode == connectors.ScopeAssigned {
 			a.AppID = q.text("Id of the app (0oa… in its address in the Admin Console)")
 		}
+	case "entra":
+		a.TenantID = q.text("Directory (tenant) ID of the Entra tenant")
+		a.ClientID = q.text("Application (client) ID of the app registration that reads it")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: those assigned to an enterprise application, the members of groups, or all?",
+			string(connectors.ScopeAssigned), string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+		if a.Mode == connectors.ScopeAssigned {
+			a.AppID = q.text("Application ID of the enterprise application")
+		}
+	case "google":
+		a.KeyFile = q.text("File with the service account's key, JSON")
+		a.Subject = q.text("E-mail address of the administrator in whose name it reads")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of groups, or all?",
+			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
 	case "file":
 		a.Path = q.text("File of people, CSV or JSON")
 		a.GroupsPath = q.optional("File of groups and members (empty for none)")

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
@@ -19,6 +20,23 @@ import (
 
 // load reads the configuration and compiles its rules. Its error holds every problem of both.
 func (a *app) load() (*config.Config, *reconcile.Rules, error) {
+	return a.loadLess(func(ps config.Problems) config.Problems { return ps })
+}
+
+// loadOffline is load for runs that ask neither side: they need no secrets.
+func (a *app) loadOffline() (*config.Config, *reconcile.Rules, error) {
+	cfg, rules, err := a.loadLess(config.Problems.WithoutSecrets)
+	if err != nil {
+		return nil, nil, err
+	}
+	// A connector that is opened for its tenant's name wants credentials. These are never sent.
+	if o := cfg.Source.Okta; o != nil && o.APIToken.IsZero() && o.PrivateKey.IsZero() {
+		o.ClientID, o.APIToken = "", config.NewSecret("offline")
+	}
+	return cfg, rules, nil
+}
+
+func (a *app) loadLess(relevant func(config.Problems) config.Problems) (*config.Config, *reconcile.Rules, error) {
 	path, err := config.Find(a.flags.config, os.LookupEnv, ".")
 	if err != nil {
 		return nil, nil, err
@@ -34,7 +52,7 @@ func (a *app) load() (*config.Config, *reconcile.Rules, error) {
 	} else if err != nil {
 		return nil, nil, err
 	}
-	if len(problems) > 0 {
+	if problems = relevant(problems); len(problems) > 0 {
 		return nil, nil, fmt.Errorf("configuration %s: %w", path, problems)
 	}
 	for _, n := range cfg.Notes {
@@ -63,8 +81,27 @@ func sourceName(s config.Source) string {
 	switch {
 	case s.Okta != nil:
 		return "okta"
+	case s.Entra != nil:
+		return "entra"
+	case s.Google != nil:
+		return "google"
 	case s.File != nil:
 		return "file"
+	}
+	return ""
+}
+
+// narrowed is what, beside the scope, decides who is read from the directory: a change of it is one of the rules, and
+// nobody's leaving.
+func narrowed(s config.Source) string {
+	if g := s.Google; g != nil && len(g.OrgUnits)+len(g.Query) > 0 {
+		return fmt.Sprintf("org_units=%q sub_units=%t query=%q", g.OrgUnits, g.SubUnits, g.Query)
+	}
+	if e := s.Entra; e != nil {
+		return fmt.Sprintf("app_id=%s nested=%t", e.AppID, e.Nested)
+	}
+	if o := s.Okta; o != nil {
+		return "app_id=" + o.AppID
 	}
 	return ""
 }
@@ -74,11 +111,11 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 		return reconcile.Limit{Share: float64(l.Share), Count: l.Count, Floor: l.Floor}
 	}
 	o := reconcile.RuleOptions{
-		Directory: sourceName(cfg.Source),
-		Mode:      cfg.Scope.Mode, Groups: cfg.Scope.Groups, Where: cfg.Scope.Where, Exclude: cfg.Scope.Exclude,
+		Directory: sourceName(cfg.Source), Narrowed: narrowed(cfg.Source),
+		Mode: cfg.Scope.Mode, Groups: cfg.Scope.Groups, Where: cfg.Scope.Where, Exclude: cfg.Scope.Exclude,
 		Push: cfg.Groups.Push, Protect: cfg.Guard.Protect,
 		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
-		RemovalsNever: cfg.Removals == config.RemovalsNever,
+		RemovalsNever: cfg.Removals == config.RemovalsNever, FloorsOnly: cfg.State.None,
 		Guard: reconcile.Limits{
 			reconcile.AxisDeactivations: limit(cfg.Guard.Deactivations),
 			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
@@ -151,18 +188,36 @@ func trusting(path string) (http.RoundTripper, error) {
 	return t, nil
 }
 
-// A pipeline is one directory, one target, the rules between them and the store: all that a cycle needs.
+// A memory is what a cycle needs of the store: a state file, or with state: none what the process remembers.
+type memory interface {
+	reconcile.Journal
+	Lock(ctx context.Context) (unlock func(), err error)
+	Ledger(ctx context.Context) (reconcile.Ledger, error)
+	Previous(ctx context.Context) (*connectors.Snapshot, time.Time, error)
+	Prune(ctx context.Context, keep time.Duration) error
+	Close() error
+}
+
+var (
+	_ memory = (*store.Store)(nil)
+	_ memory = (*store.Memory)(nil)
+)
+
+// A pipeline is one directory, one target, the rules between them and the memory: all that a cycle needs.
 type pipeline struct {
 	cfg    *config.Config
 	rules  *reconcile.Rules
 	source connectors.Connector
 	target *scimclient.Client
-	store  *store.Store
+	memory memory
 	log    *slog.Logger
 }
 
 // open makes the pipeline of the configuration. It sends nothing; close must be called.
-func (a *app) open(ctx context.Context) (*pipeline, error) {
+func (a *app) open(ctx context.Context) (*pipeline, error) { return a.openWith(ctx, false) }
+
+// openWith is open, also with a state file that belongs to another directory or target, for relinking.
+func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) {
 	cfg, rules, err := a.load()
 	if err != nil {
 		return nil, err
@@ -174,18 +229,52 @@ func (a *app) open(ctx context.Context) (*pipeline, error) {
 	if p.target, err = openTarget(cfg, a.log); err != nil {
 		return nil, err
 	}
-	if p.store, err = a.openStore(ctx, cfg, p.source); err != nil {
+	if cfg.State.None {
+		p.memory = store.NewMemory(a.now)
+		return p, nil
+	}
+	st, err := a.openStore(ctx, cfg, p.source, allowOther)
+	if err != nil {
 		p.target.Close()
 		return nil, err
 	}
+	p.memory = st
 	return p, nil
 }
 
-func (a *app) openStore(ctx context.Context, cfg *config.Config, source connectors.Connector) (*store.Store, error) {
-	return store.Open(ctx, store.Options{Path: cfg.State.Path, Source: source.Tenant(), Target: cfg.Target.URL, Log: a.log, Now: a.now})
+func (a *app) openStore(ctx context.Context, cfg *config.Config, source connectors.Connector, allowOther bool) (*store.Store, error) {
+	return store.Open(ctx, store.Options{
+		Path: cfg.State.Path, Source: source.Tenant(), Target: cfg.Target.URL, AllowOther: allowOther, Log: a.log, Now: a.now,
+	})
+}
+
+// kept is the pipeline's state file, for verbs about what earlier runs left.
+func (p *pipeline) kept() (*store.Store, error) {
+	st, ok := p.memory.(*store.Store)
+	if !ok {
+		return nil, errStateless
+	}
+	return st, nil
+}
+
+// errStateless refuses what needs a memory of earlier runs.
+var errStateless = errors.New("nothing is kept from run to run with state: none (give state a path in the configuration to have approvals, adoption, history and undo)")
+
+// withStore runs f with the pipeline and its state file.
+func (a *app) withStore(ctx context.Context, f func(p *pipeline, st *store.Store) error) (err error) {
+	p, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	st, err := p.kept()
+	if err != nil {
+		return err
+	}
+	return f(p, st)
 }
 
 func (p *pipeline) close() error {
 	p.target.Close()
-	return p.store.Close()
+	return p.memory.Close()
 }

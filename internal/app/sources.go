@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 
@@ -14,34 +15,41 @@ import (
 )
 
 func (a *app) newSources() *cobra.Command {
+	var saveTo string
 	cmd := &cobra.Command{
 		Use:   "sources",
 		Short: "Look at what the directory holds",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(&cobra.Command{
+	inspect := &cobra.Command{
 		Use:   "inspect [who]",
 		Short: "Count people by status and scope, or show one as read and as mapped",
 		Long: `Reads the directory only. Without an argument it counts the people by status and by what the scope
 makes of them, and lists the groups that would be pushed. With a userName, e-mail or directory id it
 shows that person as the directory gave them, what the scope says, and the values for Rootly.
+
+--save records the answer for plan --snapshot, readable by you only: it holds what the directory says of
+everybody. A name that ends in .gz is compressed.
 ` + exitHelp + `0 shown; 1 failed, or there is nobody of that name.`,
 		Example: `  rootly-idp-sync sources inspect
-  rootly-idp-sync sources inspect anna@acme.com`,
+  rootly-idp-sync sources inspect anna@acme.com
+  rootly-idp-sync sources inspect --save people.json.gz`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := a.inspect(cmd.Context(), args)
+			p, err := a.inspect(cmd.Context(), args, saveTo)
 			if err != nil {
 				return err
 			}
 			return a.show(p, reconcile.TextOptions{})
 		},
-	})
+	}
+	inspect.Flags().StringVar(&saveTo, "save", "", "record the directory's answer in this file")
+	cmd.AddCommand(inspect)
 	return cmd
 }
 
-func (a *app) inspect(ctx context.Context, who []string) (page, error) {
+func (a *app) inspect(ctx context.Context, who []string, saveTo string) (page, error) {
 	cfg, rules, err := a.load()
 	if err != nil {
 		return page{}, err
@@ -53,6 +61,13 @@ func (a *app) inspect(ctx context.Context, who []string) (page, error) {
 	snap, err := source.Fetch(ctx)
 	if err != nil {
 		return page{}, fmt.Errorf("read %s: %w", source.Tenant(), err)
+	}
+	if saveTo != "" {
+		r := reconcile.Recorded{Name: source.Name(), Tenant: source.Tenant(), At: a.now(), Query: rules.Query(), Snapshot: snap}
+		if err := save(saveTo, func(w io.Writer) error { return reconcile.SaveSnapshot(w, r) }); err != nil {
+			return page{}, err
+		}
+		a.note("The directory's answer is in %s. Next: rootly-idp-sync plan --snapshot %s", saveTo, saveTo)
 	}
 	if len(who) == 0 {
 		return overview(source.Tenant(), rules, snap)
@@ -88,7 +103,7 @@ func overview(tenant string, rules *reconcile.Rules, snap connectors.Snapshot) (
 	push := rules.Query().Push
 	groups := pageSection{title: "Groups that would be pushed", header: []string{"name", "members", "id"}}
 	for _, g := range snap.Groups {
-		if _, ok := push.Match(string(g.ID), g.Name); ok {
+		if _, ok := push.Match(string(g.ID), g.Name, g.Email); ok {
 			s.Push = append(s.Push, pushed{g.ID, g.Name, len(g.Members)})
 		}
 	}

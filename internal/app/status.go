@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,8 +16,9 @@ func (a *app) newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the last cycles, who is managed, and what waits",
-		Long: `Shows what the store knows, without the network. With --fail-on-drift it also plans, which reads both
-sides and writes nothing, and tells whether somebody has edited Rootly by hand.
+		Long: `Shows what the store knows, without the network: who is managed, the last cycles, the sets of changes
+that wait for a yes, what undo has pinned, and what is tried again later. With --fail-on-drift it also
+plans, which reads both sides and writes nothing, and tells whether somebody has edited Rootly by hand.
 ` + exitHelp + `0 shown; 1 failed; 3 there is drift (only with --fail-on-drift).`,
 		Example: `  rootly-idp-sync status
   rootly-idp-sync status --fail-on-drift --quiet`,
@@ -42,6 +42,8 @@ type status struct {
 	Users   int                `json:"managedUsers"`
 	Groups  int                `json:"managedGroups"`
 	Cycles  []cycleStatus      `json:"cycles"`
+	Held    []heldStatus       `json:"held"`
+	Pins    []pinStatus        `json:"pins"`
 	Waiting []waitStatus       `json:"waiting"`
 	Open    []string           `json:"open"`
 	Drift   []reconcile.Change `json:"drift,omitempty"`
@@ -57,6 +59,21 @@ type cycleStatus struct {
 	Held     int        `json:"held"`
 	Skipped  int        `json:"skipped"`
 	Error    string     `json:"error,omitempty"`
+	Note     string     `json:"note,omitempty"`
+}
+
+type heldStatus struct {
+	reconcile.HeldSet
+	State store.HeldState `json:"state"`
+	Until time.Time       `json:"until,omitzero"` // the approval's end
+	Used  time.Time       `json:"used,omitzero"`
+	Cycle int64           `json:"usedIn,omitempty"`
+}
+
+type pinStatus struct {
+	Object reconcile.Ref `json:"object"`
+	Cycle  int64         `json:"undone"` // the cycle that was undone
+	At     time.Time     `json:"at"`
 }
 
 type waitStatus struct {
@@ -69,37 +86,62 @@ type waitStatus struct {
 }
 
 func (a *app) runStatus(ctx context.Context, drift bool) (code exitCode, err error) {
-	p, err := a.open(ctx)
-	if err != nil {
-		return exitFailed, err
-	}
-	defer func() { err = errors.Join(err, p.close()) }()
-	s, err := readStatus(ctx, p)
-	if err != nil {
-		return exitFailed, err
-	}
-	if drift {
-		plan, err := p.plan(ctx, a.now(), "")
+	err = a.withStore(ctx, func(p *pipeline, st *store.Store) error {
+		s, err := a.readStatus(ctx, p, st)
 		if err != nil {
-			return exitFailed, err
+			return err
 		}
-		if s.Drift = drifted(plan); len(s.Drift) > 0 {
-			code = exitDrift
+		if drift {
+			plan, err := p.plan(ctx, a.now())
+			if err != nil {
+				return err
+			}
+			if s.Drift = drifted(plan); len(s.Drift) > 0 {
+				code = exitDrift
+			}
 		}
-	}
-	return code, a.show(s.page(drift), reconcile.TextOptions{})
+		return a.show(s.page(drift), reconcile.TextOptions{})
+	})
+	return code, err
 }
 
-func readStatus(ctx context.Context, p *pipeline) (status, error) {
-	s := status{Source: p.source.Tenant(), Target: p.cfg.Target.URL, Cycles: []cycleStatus{}, Waiting: []waitStatus{}, Open: []string{}}
-	cycles, err := p.store.Cycles(ctx, 5)
+// shownUsed is how long status shows a set that was carried out.
+const shownUsed = 7 * 24 * time.Hour
+
+func (a *app) readStatus(ctx context.Context, p *pipeline, st *store.Store) (status, error) {
+	s := status{
+		Source: p.source.Tenant(), Target: p.cfg.Target.URL,
+		Cycles: []cycleStatus{}, Held: []heldStatus{}, Pins: []pinStatus{}, Waiting: []waitStatus{}, Open: []string{},
+	}
+	cycles, err := st.Cycles(ctx, 5)
 	if err != nil {
 		return s, err
 	}
 	for _, c := range cycles {
 		s.Cycles = append(s.Cycles, statusOf(c))
 	}
-	ledger, err := p.store.Ledger(ctx)
+	sets, err := st.HeldSets(ctx)
+	if err != nil {
+		return s, err
+	}
+	for _, r := range sets {
+		h := heldStatus{HeldSet: r.HeldSet, State: r.State, Used: r.Used, Cycle: r.UsedIn}
+		switch {
+		case r.State == store.HeldUsed && a.now().Sub(r.Used) > shownUsed:
+			continue
+		case r.State == store.HeldApproved:
+			h.Until = r.Approved.Add(reconcile.ApprovalLife)
+		}
+		s.Held = append(s.Held, h)
+	}
+	pins, err := st.Pins(ctx)
+	if err != nil {
+		return s, err
+	}
+	for _, pin := range pins {
+		s.Pins = append(s.Pins, pinStatus{pin.Object, pin.Cycle, pin.At})
+	}
+	ledger, err := st.Ledger(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -115,7 +157,7 @@ func readStatus(ctx context.Context, p *pipeline) (status, error) {
 
 func statusOf(c store.Cycle) cycleStatus {
 	m := c.Summary
-	out := cycleStatus{c.ID, c.Started, nil, m.Planned, m.Done, m.Failed, m.Held, m.Skipped, m.Error}
+	out := cycleStatus{c.ID, c.Started, nil, m.Planned, m.Done, m.Failed, m.Held, m.Skipped, m.Error, c.Note}
 	if !c.Finished.IsZero() {
 		out.Finished = &c.Finished
 	}
@@ -155,30 +197,27 @@ func driftIn(c reconcile.Change) bool {
 func (s status) page(drift bool) page {
 	p := page{title: fmt.Sprintf("%s → %s: %s and %s managed", s.Source, s.Target,
 		plural(s.Users, "person", "people"), plural(s.Groups, "group", "groups")), data: s}
-	last := pageSection{title: "Last cycles", header: []string{"cycle", "started", "took", "planned", "done", "failed", "held", "skipped", "ended"}}
-	for _, c := range s.Cycles {
-		took, ended := "", "in order"
-		switch {
-		case c.Finished == nil:
-			ended = "running, or killed"
-		case c.Error != "":
-			ended = c.Error
-		}
-		if c.Finished != nil {
-			took = c.Finished.Sub(c.Started).Round(10 * time.Millisecond).String()
-		}
-		last.rows = append(last.rows, []string{fmt.Sprint(c.Cycle), c.Started.UTC().Format(time.DateTime) + " UTC", took,
-			fmt.Sprint(c.Planned), fmt.Sprint(c.Done), fmt.Sprint(c.Failed), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped), ended})
-	}
+	last := cyclesSection(s.Cycles)
+	last.title = "Last cycles"
 	if len(s.Cycles) == 0 {
 		last.lines = []string{"none yet: rootly-idp-sync plan shows what the first would do"}
 	}
 	p.sections = append(p.sections, last)
+	for _, h := range s.Held {
+		p.sections = append(p.sections, h.section())
+	}
+	if len(s.Pins) > 0 {
+		pins := pageSection{title: "Pinned: restored by undo, left as they are until rootly-idp-sync undo --unpin <who>", header: []string{"what", "who", "undone cycle", "since"}}
+		for _, pin := range s.Pins {
+			pins.rows = append(pins.rows, []string{string(pin.Object.Kind), pin.Object.Name, fmt.Sprint(pin.Cycle), stamp(pin.At)})
+		}
+		p.sections = append(p.sections, pins)
+	}
 	if len(s.Waiting) > 0 {
 		waiting := pageSection{title: "Waiting for another try", header: []string{"what", "who", "tries", "next", "reason"}}
 		for _, w := range s.Waiting {
 			waiting.rows = append(waiting.rows, []string{fmt.Sprintf("%s %s", w.Verb, w.Kind), w.Name, fmt.Sprint(w.Attempts),
-				w.Next.UTC().Format(time.DateTime) + " UTC", w.Reason})
+				stamp(w.Next), w.Reason})
 		}
 		p.sections = append(p.sections, waiting)
 	}
@@ -196,4 +235,48 @@ func (s status) page(drift bool) page {
 		p.sections = append(p.sections, edited)
 	}
 	return p
+}
+
+// cyclesSection is a table of cycles.
+func cyclesSection(cycles []cycleStatus) pageSection {
+	s := pageSection{header: []string{"cycle", "started", "took", "planned", "done", "failed", "held", "skipped", "ended"}}
+	for _, c := range cycles {
+		took, ended := "", "in order"
+		switch {
+		case c.Finished == nil:
+			ended = "running, or killed"
+		case c.Error != "":
+			ended = c.Error
+		case c.Note != "":
+			ended = c.Note
+		}
+		if c.Finished != nil {
+			took = c.Finished.Sub(c.Started).Round(10 * time.Millisecond).String()
+		}
+		s.rows = append(s.rows, []string{fmt.Sprint(c.Cycle), stamp(c.Started), took,
+			fmt.Sprint(c.Planned), fmt.Sprint(c.Done), fmt.Sprint(c.Failed), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped), ended})
+	}
+	return s
+}
+
+// shownItems is how many losses of a set status lists.
+const shownItems = 10
+
+func (h heldStatus) section() pageSection {
+	s := pageSection{title: fmt.Sprintf("Held set %s (%s): %s", h.Fingerprint, plural(len(h.Items), "change", "changes"), h.State)}
+	s.lines = append(s.lines, h.Reason, "first held "+stamp(h.Created))
+	switch h.State {
+	case store.HeldWaiting:
+		s.lines = append(s.lines, "if it is right: rootly-idp-sync approve "+h.Fingerprint)
+	case store.HeldApproved:
+		s.lines = append(s.lines, fmt.Sprintf("approved by %s until %s: the next sync carries out what of it is still planned", h.By, stamp(h.Until)))
+	case store.HeldLapsed:
+		s.lines = append(s.lines, fmt.Sprintf("approved by %s at %s, and not used in time; if it is still right: rootly-idp-sync approve %s", h.By, stamp(h.Approved), h.Fingerprint))
+	case store.HeldUsed:
+		s.lines = append(s.lines, fmt.Sprintf("approved by %s, carried out in cycle %d at %s", h.By, h.Cycle, stamp(h.Used)))
+	}
+	for _, line := range itemLines(h.HeldSet, shownItems) {
+		s.lines = append(s.lines, "- "+line)
+	}
+	return s
 }
