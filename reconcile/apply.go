@@ -292,7 +292,7 @@ func (r *run) brake(err error) {
 		return
 	}
 	if r.sick++; r.sick == sickAfter && r.stop == nil {
-		r.stop = fmt.Errorf("Rootly answered %d writes in a row with errors of its own, the rest is left for the next run: %w", sickAfter, err)
+		r.stop = fmt.Errorf("%d writes in a row failed on Rootly's side, the rest is left for the next run: %w", sickAfter, err)
 	}
 }
 

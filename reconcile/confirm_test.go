@@ -15,10 +15,9 @@ import (
 
 // A directory answers lookups from maps. It is no Connector of its own: only what confirm asks.
 type directory struct {
-	people  map[connectors.UserID]connectors.Found
-	err     error
-	groups  map[connectors.GroupID][]connectors.UserID
-	lookups int
+	people map[connectors.UserID]connectors.Found
+	err    error
+	groups map[connectors.GroupID][]connectors.UserID
 }
 
 func (d *directory) Name() string   { return "test" }
