@@ -54,7 +54,7 @@ func (c *Connector) readAssigned(ctx context.Context, found func(connectors.Grou
 		func(a models.AppRoleAssignmentable) (principal, bool, error) {
 			who := a.GetPrincipalId()
 			if who == nil || *who == uuid.Nil {
-				return principal{}, false, damaged(step, "assignment %s has no principalId", text(a.GetId()))
+				return principal{}, false, connectors.Damaged(vendor, step, "assignment %s has no principalId", text(a.GetId()))
 			}
 			switch kind := text(a.GetPrincipalType()); kind {
 			case "User":
@@ -65,7 +65,7 @@ func (c *Connector) readAssigned(ctx context.Context, found func(connectors.Grou
 			case "ServicePrincipal":
 				return principal{}, false, nil
 			default:
-				return principal{}, false, damaged(step, "assignment %s is of the unknown type %q", text(a.GetId()), kind)
+				return principal{}, false, connectors.Damaged(vendor, step, "assignment %s is of the unknown type %q", text(a.GetId()), kind)
 			}
 		})
 	if noSuch(err) {
@@ -93,11 +93,11 @@ func (c *Connector) principalID(ctx context.Context) (string, error) {
 	step := "reading the enterprise application " + c.appID
 	p, err := c.graph.getPrincipal(ctx, c.appID)
 	if err != nil {
-		return "", plain(step, err)
+		return "", connectors.AtStep(vendor, step, err)
 	}
 	id := text(p.GetId())
 	if got := text(p.GetAppId()); id == "" || got != c.appID {
-		return "", damaged(step, "it is about %q", got)
+		return "", connectors.Damaged(vendor, step, "it is about %q", got)
 	}
 	c.principal.Store(&id)
 	return id, nil
@@ -123,7 +123,7 @@ func (c *Connector) assignedOf(ctx context.Context, everybody []connectors.User,
 		}
 	}
 	short := func(n int) error {
-		return damaged("listing the users", "%d people are assigned and not listed, so the listing was short", n)
+		return connectors.Damaged(vendor, "listing the users", "%d people are assigned and not listed, so the listing was short", n)
 	}
 	if len(assigned) > maxAsked {
 		return nil, short(len(assigned))

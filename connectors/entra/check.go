@@ -84,10 +84,10 @@ func (c *Connector) firstUser(ctx context.Context) (connectors.UserID, error) {
 	step := "listing the users"
 	p, err := c.graph.users(1, c.personSelect())(ctx, "")
 	if err != nil {
-		return "", plain(step, err)
+		return "", connectors.AtStep(vendor, step, err)
 	}
 	if len(p.GetValue()) == 0 {
-		return "", damaged(step, "it shows nobody, and every tenant has somebody")
+		return "", connectors.Damaged(vendor, step, "it shows nobody, and every tenant has somebody")
 	}
 	u, err := c.neutralUser(p.GetValue()[0])
 	if err == nil {
@@ -106,7 +106,7 @@ func (c *Connector) checkAssigned(ctx context.Context) (string, error) {
 	}
 	p, err := c.graph.assignedTo(id, 1)(ctx, "")
 	if err != nil {
-		return "", plain("listing who is assigned to the enterprise application", err)
+		return "", connectors.AtStep(vendor, "listing who is assigned to the enterprise application", err)
 	}
 	if len(p.GetValue()) == 0 {
 		return "nobody is assigned (Users and groups on the enterprise application's page)", nil
@@ -118,7 +118,7 @@ func (c *Connector) checkAssigned(ctx context.Context) (string, error) {
 func (c *Connector) firstMember(ctx context.Context, id connectors.GroupID) (connectors.UserID, string, error) {
 	p, err := c.graph.members(string(id), 20, []string{"id"})(ctx, "")
 	if err != nil {
-		return "", "", plain("listing the members of group "+string(id), err)
+		return "", "", connectors.AtStep(vendor, "listing the members of group "+string(id), err)
 	}
 	for _, o := range p.GetValue() {
 		if u, ok := o.(models.Userable); ok {

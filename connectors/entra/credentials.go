@@ -15,6 +15,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
 // Identity is a way to sign in with what the environment vouches for.
@@ -175,7 +177,7 @@ func (c *credentials) ask(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", c.explain(err)
 	case got.Token == "":
-		return "", damaged(signingIn, "it holds no token")
+		return "", connectors.Damaged(vendor, signingIn, "it holds no token")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

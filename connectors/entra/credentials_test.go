@@ -45,7 +45,7 @@ func TestSignInRefusals(t *testing.T) {
 			o := simOptions(server, everybody)
 			tc.change(&o)
 			_, err := behind(t, o, server).Fetch(t.Context())
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*connectors.Error](err)
 			if !ok || e.Code != tc.code || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("error %v, want %s and %q", err, tc.code, tc.want)
 			}
@@ -108,7 +108,7 @@ func TestCertificate(t *testing.T) {
 		}))
 		synctest.Test(t, func(t *testing.T) {
 			_, err := c.Fetch(t.Context())
-			if e, ok := errors.AsType[*Error](err); !ok || e.Code != "AADSTS700024" || !strings.Contains(e.Remedy, "set this machine's clock, which is 1h0m0s behind") {
+			if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Code != "AADSTS700024" || !strings.Contains(e.Remedy, "set this machine's clock, which is 1h0m0s behind") {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -25,6 +25,9 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
+// vendor is the connector's name, with which its messages begin.
+const vendor = "entra"
+
 var (
 	_ connectors.Connector = (*Connector)(nil)
 	_ connectors.Checker   = (*Connector)(nil)
@@ -157,7 +160,7 @@ func newGraph(base *url.URL, rt http.RoundTripper) (graph, error) {
 }
 
 // Name is "entra".
-func (c *Connector) Name() string { return "entra" }
+func (c *Connector) Name() string { return vendor }
 
 // Tenant is "entra:" and the tenant's id.
 func (c *Connector) Tenant() string { return "entra:" + c.tenant }
@@ -170,7 +173,7 @@ type Stats struct {
 
 // Stats returns the counts since New.
 func (c *Connector) Stats() Stats {
-	return Stats{Requests: int(c.rt.requests.Load()), Waited: time.Duration(c.rt.waited.Load())}
+	return Stats{Requests: int(c.rt.requests.Load()), Waited: c.rt.pauses.Total()}
 }
 
 // Fetch reads everything the Query asks for: people, assignments, groups and memberships side by side.

@@ -14,58 +14,10 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
-
-// ErrDamaged is in the chain of every error about an answer that came with 200 and is not what Graph sends.
-var ErrDamaged = errors.New("the answer was damaged, nothing was concluded from it")
-
-// An Error is a request that Graph or the token endpoint did not answer as asked. Its text ends with what to do.
-type Error struct {
-	Status  int    // the HTTP status, 0 without an answer
-	Code    string // Graph's own code such as "Authorization_RequestDenied", or Entra's such as "AADSTS7000222"
-	Step    string // "listing the users"
-	Summary string // what Microsoft or the network said
-	Remedy  string
-	Err     error // ErrDamaged or nil
-}
-
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("entra: ")
-	if e.Status != 0 && e.Status != http.StatusOK {
-		fmt.Fprintf(&b, "%d ", e.Status)
-	}
-	if e.Code != "" {
-		b.WriteString(e.Code + " ")
-	}
-	b.WriteString(e.Step)
-	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
-	}
-	if e.Summary != "" {
-		b.WriteString(": " + e.Summary)
-	}
-	if e.Remedy != "" {
-		b.WriteString(" (" + e.Remedy + ")")
-	}
-	return b.String()
-}
-
-// Unwrap returns ErrDamaged for a damaged answer, else nil.
-func (e *Error) Unwrap() error { return e.Err }
-
-func damaged(step, format string, args ...any) error {
-	return &Error{Status: http.StatusOK, Step: step, Summary: fmt.Sprintf(format, args...), Err: ErrDamaged}
-}
-
-// plain takes away what net/http and the SDK wrap round an error of the transport, and names the step for all others:
-// those of the context and of the SDK's decoder.
-func plain(step string, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	return fmt.Errorf("entra: %s: %w", step, err)
-}
 
 // Graph's codes that decide something here.
 const (
@@ -76,7 +28,7 @@ const (
 // noSuch tells whether Graph itself answers that there is no such thing. A 404 without its code comes from a proxy, or
 // from another server.
 func noSuch(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*connectors.Error](err)
 	return ok && e.Status == http.StatusNotFound && e.Code == codeNotFound
 }
 
@@ -130,19 +82,19 @@ const (
 )
 
 // refusal makes the error of an answer other than 200.
-func (t *transport) refusal(at endpoint, a *answer) *Error {
-	e := &Error{Status: a.status, Step: at.step}
+func (t *transport) refusal(at endpoint, a *wire.Answer) *connectors.Error {
+	e := &connectors.Error{Directory: vendor, Status: a.Status, Step: at.step}
 	var body struct {
 		Error struct {
 			Code    string `json:"code"`
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(a.body, &body) == nil {
+	if json.Unmarshal(a.Body, &body) == nil {
 		e.Code, e.Summary = body.Error.Code, body.Error.Message
 	}
-	if a.status < 400 {
-		e.Err = ErrDamaged
+	if a.Status < 400 {
+		e.Err = connectors.ErrDamaged
 		e.Summary = "200 was expected"
 		e.Remedy = "check that the Graph URL is right and that no proxy answers in its place"
 		return e
@@ -202,7 +154,7 @@ var (
 // signInError makes the error of a token that was not given. azidentity's text is a page of prose round the answer; of
 // it only Entra's own sentence is kept.
 func (t *transport) signInError(err error) error {
-	e := &Error{Step: signingIn}
+	e := &connectors.Error{Directory: vendor, Step: signingIn}
 	text := err.Error()
 	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok && failed.RawResponse != nil {
 		e.Status = failed.RawResponse.StatusCode

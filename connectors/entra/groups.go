@@ -132,10 +132,10 @@ func (c *Connector) getGroup(ctx context.Context, id string) (models.Groupable, 
 	step := "reading group " + id
 	g, err := c.graph.getGroup(ctx, id)
 	if err != nil {
-		return nil, plain(step, err)
+		return nil, connectors.AtStep(vendor, step, err)
 	}
 	if got := text(g.GetId()); got != id {
-		return nil, damaged(step, "it is about %q", got)
+		return nil, connectors.Damaged(vendor, step, "it is about %q", got)
 	}
 	return g, nil
 }
@@ -143,7 +143,7 @@ func (c *Connector) getGroup(ctx context.Context, id string) (models.Groupable, 
 func neutralGroup(g models.Groupable) (connectors.Group, error) {
 	id, name := text(g.GetId()), text(g.GetDisplayName())
 	if name == "" {
-		return connectors.Group{}, damaged("reading group "+id, "it has no displayName")
+		return connectors.Group{}, connectors.Damaged(vendor, "reading group "+id, "it has no displayName")
 	}
 	return connectors.Group{ID: connectors.GroupID(id), Name: name}, nil
 }
@@ -206,7 +206,7 @@ func (c *Connector) memberOf(step string, o models.DirectoryObjectable) (member,
 		return member{group: connectors.GroupID(text(o.GetId()))}, true, nil
 	}
 	if text(o.GetOdataType()) == "" {
-		return member{}, false, damaged(step, "member %s has no @odata.type", text(o.GetId()))
+		return member{}, false, connectors.Damaged(vendor, step, "member %s has no @odata.type", text(o.GetId()))
 	}
 	return member{}, false, nil
 }
@@ -220,9 +220,10 @@ func (c *Connector) checkNotHidden(ctx context.Context, id connectors.GroupID) e
 	if text(g.GetVisibility()) != "HiddenMembership" {
 		return nil
 	}
-	return &Error{
-		Step:    "listing the members of group " + string(id),
-		Summary: fmt.Sprintf("group %q hides its membership and shows nobody", text(g.GetDisplayName())),
+	return &connectors.Error{
+		Directory: vendor,
+		Step:      "listing the members of group " + string(id),
+		Summary:   fmt.Sprintf("group %q hides its membership and shows nobody", text(g.GetDisplayName())),
 		Remedy: "grant the application permission " + rightHidden + " under App registrations > the app > API permissions > " +
 			"Microsoft Graph and press Grant admin consent; if the group really is empty, leave it out",
 	}

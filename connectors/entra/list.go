@@ -5,6 +5,8 @@ package entra
 import (
 	"context"
 	"errors"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
 const (
@@ -30,7 +32,7 @@ func list[T interface{ GetId() *string }, P page[T], R any](
 ) ([]R, error) {
 	for restarts := 0; ; restarts++ {
 		out, err := listOnce(ctx, step, get, convert)
-		if e, ok := errors.AsType[*Error](err); ok && e.Code == codeExpiredPage && restarts < maxRestarts {
+		if e, ok := errors.AsType[*connectors.Error](err); ok && e.Code == codeExpiredPage && restarts < maxRestarts {
 			continue
 		}
 		return out, err
@@ -46,15 +48,15 @@ func listOnce[T interface{ GetId() *string }, P page[T], R any](
 	for link, empty := "", 0; ; {
 		p, err := get(ctx, link)
 		if err != nil {
-			return nil, plain(step, err)
+			return nil, connectors.AtStep(vendor, step, err)
 		}
 		items := p.GetValue()
 		for _, item := range items {
 			switch id := text(item.GetId()); {
 			case id == "":
-				return nil, damaged(step, "an element has no id")
+				return nil, connectors.Damaged(vendor, step, "an element has no id")
 			case ids[id]:
-				return nil, damaged(step, "page repeated: %s was listed before", id)
+				return nil, connectors.Damaged(vendor, step, "page repeated: %s was listed before", id)
 			default:
 				ids[id] = true
 			}
@@ -73,7 +75,7 @@ func listOnce[T interface{ GetId() *string }, P page[T], R any](
 			empty = 0
 		}
 		if links[link] || empty > maxEmptyPages {
-			return nil, damaged(step, "page repeated: the listing does not end")
+			return nil, connectors.Damaged(vendor, step, "page repeated: the listing does not end")
 		}
 		links[link] = true
 	}

@@ -55,10 +55,10 @@ func (c *Connector) readUser(ctx context.Context, id connectors.UserID) (connect
 	step := "reading user " + string(id)
 	u, err := c.graph.getUser(ctx, string(id), c.personSelect())
 	if err != nil {
-		return connectors.User{}, plain(step, err)
+		return connectors.User{}, connectors.AtStep(vendor, step, err)
 	}
 	if got := text(u.GetId()); got != string(id) {
-		return connectors.User{}, damaged(step, "it is about %q", got)
+		return connectors.User{}, connectors.Damaged(vendor, step, "it is about %q", got)
 	}
 	person, err := c.neutralUser(u)
 	if err == nil {
@@ -74,9 +74,9 @@ func (c *Connector) lookupDeleted(ctx context.Context, id connectors.UserID) (co
 	case noSuch(err):
 		return connectors.Found{}, nil
 	case err != nil:
-		return connectors.Found{}, plain(step, err)
+		return connectors.Found{}, connectors.AtStep(vendor, step, err)
 	case text(o.GetId()) != string(id):
-		return connectors.Found{}, damaged(step, "it is about %q", text(o.GetId()))
+		return connectors.Found{}, connectors.Damaged(vendor, step, "it is about %q", text(o.GetId()))
 	}
 	return connectors.Found{Known: true, Deleted: true, User: connectors.User{
 		ID: id, Status: connectors.StatusDisabled, StatusDetail: "in the recycle bin"}}, nil

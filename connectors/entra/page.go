@@ -10,19 +10,21 @@ import (
 	"mime"
 	"net/url"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // checkBody refuses what the SDK would read as nobody: a page must hold its list, of objects only, and lead nowhere but
 // to a later page of the same Graph; anything else must be one object.
-func checkBody(a *answer, list bool, graph, request *url.URL) error {
-	if kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); kind != "application/json" {
+func checkBody(a *wire.Answer, list bool, graph, request *url.URL) error {
+	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind != "application/json" {
 		return fmt.Errorf("it is %q, not JSON", kind)
 	}
-	if len(bytes.TrimSpace(a.body)) == 0 {
+	if len(bytes.TrimSpace(a.Body)) == 0 {
 		return errors.New("it is empty")
 	}
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(a.body, &object); err != nil || object == nil {
+	if err := json.Unmarshal(a.Body, &object); err != nil || object == nil {
 		return errors.New("it is not one complete JSON object")
 	}
 	if refusal, ok := object["error"]; ok {

@@ -251,7 +251,7 @@ func TestATenantWithoutTheApp(t *testing.T) {
 	o := simOptions(server, connectors.Query{Mode: connectors.ScopeAssigned})
 	o.AppID = sim.GraphID("another app")
 	_, err := behind(t, o, server).Fetch(t.Context())
-	if e, ok := errors.AsType[*Error](err); !ok || e.Code != codeNotFound || !strings.Contains(e.Remedy, "Enterprise applications") || !strings.Contains(e.Remedy, "not its Object ID") {
+	if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Code != codeNotFound || !strings.Contains(e.Remedy, "Enterprise applications") || !strings.Contains(e.Remedy, "not its Object ID") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -286,7 +286,7 @@ func TestAssignedAndNotListed(t *testing.T) {
 	if err != nil || !slices.ContainsFunc(snap.Users, func(u connectors.User) bool { return u.ID == id && u.Assigned && u.UserName == late.Login }) {
 		t.Errorf("%s is missing, %v", late.Login, err)
 	}
-	if _, err := behind(t, o, lacking(150)).Fetch(t.Context()); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "the listing was short") {
+	if _, err := behind(t, o, lacking(150)).Fetch(t.Context()); !errors.Is(err, connectors.ErrDamaged) || !strings.Contains(err.Error(), "the listing was short") {
 		t.Errorf("of a listing that lacks most: %v", err)
 	}
 }
@@ -339,7 +339,7 @@ func TestUntypedElementsAreRefused(t *testing.T) {
 	server := sim.NewGraph(company, sim.GraphOptions{})
 	h := inPlace(server, "/v1.0/groups/", reply(`{"value":[{"id":"x"}]}`))
 	_, err := behind(t, simOptions(server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "team")}), h).Fetch(t.Context())
-	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "no @odata.type") {
+	if !errors.Is(err, connectors.ErrDamaged) || !strings.Contains(err.Error(), "no @odata.type") {
 		t.Errorf("a member: %v", err)
 	}
 	for body, want := range map[string]string{
@@ -354,7 +354,7 @@ func TestUntypedElementsAreRefused(t *testing.T) {
 			server.ServeHTTP(w, r)
 		})
 		_, err := behind(t, simOptions(server, connectors.Query{Mode: connectors.ScopeAssigned}), assignedTo).Fetch(t.Context())
-		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, connectors.ErrDamaged) || !strings.Contains(err.Error(), want) {
 			t.Errorf("an assignment: %v, want %s", err, want)
 		}
 	}

@@ -3,15 +3,11 @@
 package entra
 
 import (
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,13 +15,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 const (
-	maxTries    = 4                // of a request that met a 5xx or the network's trouble
-	maxWaits    = 5                // of a request that is told to come back later
-	maxThrottle = 10 * time.Minute // a longer wait belongs into the next cycle
-	maxBody     = 128 << 20        // more in one page is not Graph
+	maxTries    = 4                      // of a request that met a 5xx or the network's trouble
+	firstWait   = 500 * time.Millisecond // where no answer names the wait; doubled with each time
+	maxWaits    = 5                      // of a request that is told to come back later
+	maxThrottle = 10 * time.Minute       // a longer wait belongs into the next cycle
+	maxBody     = 128 << 20              // more in one page is not Graph
 )
 
 // transport is the http.RoundTripper below the SDK. It goes beyond what one should do, on purpose: it signs in, it
@@ -39,25 +39,18 @@ type transport struct {
 	timeout  time.Duration
 	log      *slog.Logger
 	requests atomic.Int64
-	waited   atomic.Int64
+	pauses   wire.Pauses
 	ahead    atomic.Int64 // how far our clock is ahead of Microsoft's, by the last answer
 
 	mu    sync.Mutex
 	until time.Time // before then Graph wants no request
 }
 
-// An answer is a response read to its end.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// RoundTrip answers with a sound page or object, or an error: *Error, or that of the request's context.
+// RoundTrip answers with a sound page or object, or an error: *connectors.Error, or that of the request's context.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	at := endpointOf(t.graph, req.URL)
 	if req.URL.Scheme != t.graph.Scheme || !strings.EqualFold(req.URL.Host, t.graph.Host) {
-		return nil, damaged(at.step, "it leads to another host, %s", req.URL.Host)
+		return nil, connectors.Damaged(vendor, at.step, "it leads to another host, %s", req.URL.Host)
 	}
 	for renewed := false; ; renewed = true {
 		var token string
@@ -73,28 +66,24 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case a.status == http.StatusUnauthorized && !renewed:
+		case a.Status == http.StatusUnauthorized && !renewed:
 			t.auth.refused(token)
 			continue
-		case a.status != http.StatusOK:
+		case a.Status != http.StatusOK:
 			return nil, t.refusal(at, a)
 		}
 		if err := checkBody(a, at.list, t.graph, req.URL); err != nil {
-			return nil, damaged(at.step, "%v", err)
+			return nil, connectors.Damaged(vendor, at.step, "%v", err)
 		}
-		return &http.Response{
-			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(a.body)),
-			ContentLength: int64(len(a.body)), Request: req,
-		}, nil
+		return wire.OK(req, http.Header{"Content-Type": {"application/json"}}, a.Body), nil
 	}
 }
 
 // send repeats a request until it is answered for good: throttling is waited for, trouble of the server and the
 // network is met with growing gaps. build makes each attempt anew.
-func (t *transport) send(ctx context.Context, at endpoint, build func(context.Context) (*http.Request, error)) (*answer, error) {
+func (t *transport) send(ctx context.Context, at endpoint, build func(context.Context) (*http.Request, error)) (*wire.Answer, error) {
 	for failed, waits := 0, 0; ; {
-		if err := t.pause(ctx, t.held()); err != nil {
+		if err := t.pauses.Wait(ctx, t.held()); err != nil {
 			return nil, err
 		}
 		req, err := build(ctx)
@@ -107,22 +96,22 @@ func (t *transport) send(ctx context.Context, at endpoint, build func(context.Co
 			return nil, ctx.Err()
 		case err == nil && throttled(a):
 			waits++
-			wait, told := retryAfter(a.header, time.Now())
+			wait, told := retryAfter(a.Header, time.Now())
 			if !told {
-				wait = backoff(waits + 1)
+				wait = wire.Backoff(firstWait, waits+1)
 			}
 			if waits > maxWaits || wait > maxThrottle {
 				return nil, t.tooLong(at, a, waits-1, wait)
 			}
 			t.log.Info("waiting because graph throttles", "step", at.step, "wait", wait)
 			t.hold(wait)
-		case err != nil || a.status >= 500 && a.status != http.StatusNotImplemented || a.status == http.StatusRequestTimeout:
+		case err != nil || a.Status >= 500 && a.Status != http.StatusNotImplemented || a.Status == http.StatusRequestTimeout:
 			if failed++; failed == maxTries {
 				return nil, t.outage(at, a, err)
 			}
-			wait := backoff(failed)
+			wait := wire.Backoff(firstWait, failed)
 			t.log.Debug("graph request failed", "step", at.step, "wait", wait)
-			if err := t.pause(ctx, wait); err != nil {
+			if err := t.pauses.Wait(ctx, wait); err != nil {
 				return nil, err
 			}
 		default:
@@ -132,7 +121,7 @@ func (t *transport) send(ctx context.Context, at endpoint, build func(context.Co
 }
 
 // exchange sends a request once and reads the answer to its end, both within the timeout.
-func (t *transport) exchange(req *http.Request) (*answer, error) {
+func (t *transport) exchange(req *http.Request) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
 	defer cancel()
 	t.requests.Add(1)
@@ -143,26 +132,20 @@ func (t *transport) exchange(req *http.Request) (*answer, error) {
 	defer resp.Body.Close()
 	t.noteClock(resp.Header)
 	// Go's own transport unpacks by itself; another one may not.
-	reader := io.Reader(resp.Body)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		if reader, err = gzip.NewReader(resp.Body); err != nil {
+		unpacked, err := gzip.NewReader(resp.Body)
+		if err != nil {
 			return nil, fmt.Errorf("the answer cannot be unpacked: %w", err)
 		}
+		resp.Body = unpacked
 	}
-	body, err := io.ReadAll(io.LimitReader(reader, maxBody+1))
-	if err != nil {
-		return nil, fmt.Errorf("the answer broke off: %w", err)
-	}
-	if len(body) > maxBody {
-		return nil, fmt.Errorf("the answer is larger than %d MB", maxBody>>20)
-	}
-	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return wire.Read(resp, maxBody)
 }
 
 // throttled tells whether Graph asks to come back later.
-func throttled(a *answer) bool {
-	busy := a.status == http.StatusServiceUnavailable || a.status == http.StatusGatewayTimeout
-	return a.status == http.StatusTooManyRequests || busy && a.header.Get("Retry-After") != ""
+func throttled(a *wire.Answer) bool {
+	busy := a.Status == http.StatusServiceUnavailable || a.Status == http.StatusGatewayTimeout
+	return a.Status == http.StatusTooManyRequests || busy && a.Header.Get("Retry-After") != ""
 }
 
 // retryAfter reads the header in both of its forms. A date is measured by the server's own clock.
@@ -204,13 +187,11 @@ func (t *transport) noteClock(h http.Header) {
 }
 
 // outage is the error after the last try.
-func (t *transport) outage(at endpoint, a *answer, err error) error {
-	e := &Error{Step: at.step}
+func (t *transport) outage(at endpoint, a *wire.Answer, err error) error {
+	e := &connectors.Error{Directory: vendor, Step: at.step}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		e.Summary = "no answer in time"
 	case err != nil:
-		e.Summary = err.Error()
+		e.Summary = wire.Trouble(err)
 	default:
 		e = t.refusal(at, a)
 		e.Summary = cmp.Or(e.Summary, "the server is in trouble")
@@ -220,31 +201,8 @@ func (t *transport) outage(at endpoint, a *answer, err error) error {
 	return e
 }
 
-func (t *transport) tooLong(at endpoint, a *answer, waits int, wait time.Duration) error {
+func (t *transport) tooLong(at endpoint, a *wire.Answer, waits int, wait time.Duration) error {
 	e := t.refusal(at, a)
 	e.Summary = fmt.Sprintf("after %d waits Graph would have to be waited for another %s", waits, wait.Round(time.Second))
 	return e
-}
-
-// pause waits, unless ctx ends first.
-func (t *transport) pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	start := time.Now()
-	defer func() { t.waited.Add(int64(time.Since(start))) }()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// backoff is half a second, doubled with each failure, give or take a half.
-func backoff(failed int) time.Duration {
-	base := 500 * time.Millisecond << (failed - 1)
-	return base/2 + rand.N(base)
 }

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
@@ -125,7 +126,7 @@ func TestWaits(t *testing.T) {
 				if tc.ok != (err == nil) || tc.ok && len(snap.Users) != 1 {
 					t.Fatalf("%d users, error %v", len(snap.Users), err)
 				}
-				if e, ok := errors.AsType[*Error](err); err != nil && (!ok || e.Status != tc.status || e.Remedy == "" && tc.status != 501 && e.Code != "BadRequest") {
+				if e, ok := errors.AsType[*connectors.Error](err); err != nil && (!ok || e.Status != tc.status || e.Remedy == "" && tc.status != 501 && e.Code != "BadRequest") {
 					t.Errorf("error %v, want one with status %d and a remedy", err, tc.status)
 				}
 				if err != nil && strings.Contains(err.Error(), ": ,") {
@@ -169,7 +170,7 @@ func TestDamagedPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := behind(t, simOptions(sim.NewGraph(sim.NewCompany(sim.Config{}), sim.GraphOptions{}), everybody), scripted(tc.script...))
 			snap, err := c.Fetch(t.Context())
-			if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), tc.want) || snap.Users != nil {
+			if !errors.Is(err, connectors.ErrDamaged) || !strings.Contains(err.Error(), tc.want) || snap.Users != nil {
 				t.Errorf("%d users, error %v, want a damaged answer: %s", len(snap.Users), err, tc.want)
 			}
 		})

@@ -89,9 +89,10 @@ func checkKnown(u connectors.User) error {
 	if u.Status != "" {
 		return nil
 	}
-	return &Error{
-		Step:    "reading user " + string(u.ID),
-		Summary: "accountEnabled is not shown, so it is unknown who is disabled",
+	return &connectors.Error{
+		Directory: vendor,
+		Step:      "reading user " + string(u.ID),
+		Summary:   "accountEnabled is not shown, so it is unknown who is disabled",
 		Remedy: "grant the application permission " + rightUsers + " under App registrations > the app > API permissions > " +
 			"Microsoft Graph, and press Grant admin consent",
 	}

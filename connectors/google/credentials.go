@@ -15,6 +15,9 @@ import (
 	"golang.org/x/oauth2"
 	adc "golang.org/x/oauth2/google"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 const (
@@ -27,7 +30,7 @@ const (
 )
 
 // A sender sends what build makes until it is answered for good.
-type sender func(ctx context.Context, step string, build func() (*http.Request, error)) (*answer, error)
+type sender func(ctx context.Context, step string, build func() (*http.Request, error)) (*wire.Answer, error)
 
 // An accessToken is what signing in brings.
 type accessToken struct {
@@ -149,17 +152,17 @@ func (s *signIn) bearer(uri string, sign func(ctx context.Context, send sender, 
 		if err != nil {
 			return accessToken{}, err
 		}
-		if got.status != http.StatusOK {
-			said := parseRefusal(got.body)
-			return accessToken{}, &Error{Status: got.status, Code: said.code(), Step: step, Summary: said.message, Remedy: s.remedy(said, got.header)}
+		if got.Status != http.StatusOK {
+			said := parseRefusal(got.Body)
+			return accessToken{}, &connectors.Error{Directory: vendor, Status: got.Status, Code: said.code(), Step: step, Summary: said.message, Remedy: s.remedy(said, got.Header)}
 		}
 		var body struct {
 			Token     string `json:"access_token"`
 			Type      string `json:"token_type"`
 			ExpiresIn int    `json:"expires_in"`
 		}
-		if json.Unmarshal(got.body, &body) != nil || body.Token == "" || !strings.EqualFold(body.Type, "Bearer") {
-			return accessToken{}, damaged(step, "it holds no bearer token")
+		if json.Unmarshal(got.Body, &body) != nil || body.Token == "" || !strings.EqualFold(body.Type, "Bearer") {
+			return accessToken{}, connectors.Damaged(vendor, step, "it holds no bearer token")
 		}
 		return accessToken{body.Token, time.Duration(body.ExpiresIn) * time.Second}, nil
 	}
@@ -254,7 +257,7 @@ func defaultToken(ctx context.Context, base http.RoundTripper, scopes ...string)
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: base})
 	found, err := adc.FindDefaultCredentials(ctx, scopes...)
 	if err != nil {
-		return accessToken{}, &Error{Step: step, Summary: err.Error(), Remedy: "set GOOGLE_APPLICATION_CREDENTIALS, attach a service " +
+		return accessToken{}, &connectors.Error{Directory: vendor, Step: step, Summary: err.Error(), Remedy: "set GOOGLE_APPLICATION_CREDENTIALS, attach a service " +
 			"account to this workload, or give a key file"}
 	}
 	token, err := found.TokenSource.Token()
@@ -262,7 +265,7 @@ func defaultToken(ctx context.Context, base http.RoundTripper, scopes ...string)
 		return accessToken{}, ctx.Err()
 	}
 	if err != nil {
-		e := &Error{Step: step, Summary: err.Error(), Remedy: "see that the default credentials are good: gcloud auth application-default print-access-token"}
+		e := &connectors.Error{Directory: vendor, Step: step, Summary: err.Error(), Remedy: "see that the default credentials are good: gcloud auth application-default print-access-token"}
 		if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 			e.Code, e.Summary = refused.ErrorCode, refused.ErrorDescription
 			if refused.Response != nil {

@@ -73,7 +73,7 @@ func TestRefusedSignIn(t *testing.T) {
 				tc.change(t, &o)
 			}
 			_, err := connect(t, o).Fetch(t.Context())
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*connectors.Error](err)
 			if !ok || e.Remedy == "" {
 				t.Fatalf("error %v (%T), want one with a remedy", err, err)
 			}
@@ -231,7 +231,7 @@ func TestDefaultCredentials(t *testing.T) {
 	}
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", filepath.Join(t.TempDir(), "absent.json"))
 	_, err := connect(t, o).Fetch(t.Context())
-	if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Remedy, "GOOGLE_APPLICATION_CREDENTIALS") {
+	if e, ok := errors.AsType[*connectors.Error](err); !ok || !strings.Contains(e.Remedy, "GOOGLE_APPLICATION_CREDENTIALS") {
 		t.Errorf("error %v", err)
 	}
 }

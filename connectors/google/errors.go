@@ -4,68 +4,24 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-)
 
-// ErrDamaged is in the chain of every error about an answer that came with 200 and is not what Google sends.
-var ErrDamaged = errors.New("the answer was damaged, nothing was concluded from it")
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
+)
 
 // errChanged is in the chain of an error about something that went away between two requests of one reading.
 var errChanged = errors.New("it was deleted while the directory was read")
 
-// An Error is a request that Google did not answer as asked. Its text ends with what to do.
-type Error struct {
-	Status  int    // the HTTP status, 0 without an answer
-	Code    string // Google's own reason such as "forbidden", or OAuth's such as "unauthorized_client"
-	Step    string // "listing the members of group 01abc"
-	Summary string // what Google or the network said
-	Remedy  string
-	Err     error // ErrDamaged or nil
-}
-
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("google: ")
-	if e.Status != 0 && e.Status != http.StatusOK {
-		fmt.Fprintf(&b, "%d ", e.Status)
-	}
-	if e.Code != "" {
-		b.WriteString(e.Code + " ")
-	}
-	b.WriteString(e.Step)
-	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
-	}
-	if e.Summary != "" {
-		b.WriteString(": " + e.Summary)
-	}
-	if e.Remedy != "" {
-		b.WriteString(" (" + e.Remedy + ")")
-	}
-	return b.String()
-}
-
-// Unwrap returns ErrDamaged for a damaged answer, else nil.
-func (e *Error) Unwrap() error { return e.Err }
-
-func damaged(step, format string, args ...any) error {
-	return &Error{Status: http.StatusOK, Step: step, Summary: fmt.Sprintf(format, args...), Err: ErrDamaged}
-}
-
-// plain takes away what net/http and the SDK wrap round an error of the transport, and names the step for all others:
-// those of the context and of the SDK's decoder.
+// plain is connectors.AtStep without the request's address, which may hold a person's.
 func plain(step string, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the address, which may hold a person's
+		err = e.Err
 	}
-	return fmt.Errorf("google: %s: %w", step, err)
+	return connectors.AtStep(vendor, step, err)
 }
 
 // A said is what a refusal says: the Directory API's error object, a newer Google API's, or OAuth's.
@@ -116,26 +72,26 @@ func (s said) has(reasons ...string) bool {
 }
 
 // overQuota tells a refusal that passes by itself from one that does not. Google writes 403 for both.
-func overQuota(a *answer) bool {
-	switch a.status {
+func overQuota(a *wire.Answer) bool {
+	switch a.Status {
 	case http.StatusTooManyRequests:
 		return true
 	case http.StatusForbidden:
-		return parseRefusal(a.body).has("rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "RATE_LIMIT_EXCEEDED")
+		return parseRefusal(a.Body).has("rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "RATE_LIMIT_EXCEEDED")
 	}
 	return false
 }
 
 // refusal makes the error of an answer other than 200.
-func refusal(at endpoint, a *answer, auth *signIn) *Error {
-	s := parseRefusal(a.body)
-	e := &Error{Status: a.status, Code: s.code(), Step: at.step, Summary: s.message}
-	if a.status < 400 {
-		e.Err, e.Summary = ErrDamaged, "200 was expected"
+func refusal(at endpoint, a *wire.Answer, auth *signIn) *connectors.Error {
+	s := parseRefusal(a.Body)
+	e := &connectors.Error{Directory: vendor, Status: a.Status, Code: s.code(), Step: at.step, Summary: s.message}
+	if a.Status < 400 {
+		e.Err, e.Summary = connectors.ErrDamaged, "200 was expected"
 		e.Remedy = "check the endpoint, and that no proxy answers in Google's place"
 		return e
 	}
-	e.Remedy = remedy(at, a.status, s, auth)
+	e.Remedy = remedy(at, a.Status, s, auth)
 	return e
 }
 
@@ -177,12 +133,12 @@ func remedy(at endpoint, status int, s said, auth *signIn) string {
 // noSuch tells whether Google itself answers that there is no such thing. A 404 without its reason comes from a proxy,
 // or from another server.
 func noSuch(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*connectors.Error](err)
 	return ok && e.Status == http.StatusNotFound && strings.Contains(e.Code, "notFound")
 }
 
 // forbidden tells whether Google itself refuses the right to see something.
 func forbidden(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*connectors.Error](err)
 	return ok && e.Status == http.StatusForbidden && (strings.Contains(e.Code, "forbidden") || e.Code == "PERMISSION_DENIED")
 }

@@ -22,6 +22,9 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
+// vendor is the connector's name, with which its messages begin.
+const vendor = "google"
+
 var (
 	_ connectors.Connector = (*Connector)(nil)
 	_ connectors.Checker   = (*Connector)(nil)
@@ -116,7 +119,7 @@ func New(o Options) (*Connector, error) {
 }
 
 // Name is "google".
-func (c *Connector) Name() string { return "google" }
+func (c *Connector) Name() string { return vendor }
 
 // Tenant is "google:" and the customer id or, for MyCustomer, the subject's domain.
 func (c *Connector) Tenant() string { return c.tenant }
@@ -129,7 +132,7 @@ type Stats struct {
 
 // Stats returns the counts since New.
 func (c *Connector) Stats() Stats {
-	return Stats{Requests: int(c.rt.requests.Load()), Waited: time.Duration(c.rt.waited.Load())}
+	return Stats{Requests: int(c.rt.requests.Load()), Waited: c.rt.pauses.Total()}
 }
 
 // maxReadings is how often a directory that changes in mid-read is read from the start.

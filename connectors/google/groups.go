@@ -170,7 +170,7 @@ func (c *Connector) walk(ctx context.Context, known *directory, start []connecto
 				case noSuch(err):
 					return fmt.Errorf("google: listing the members of group %s (%s): %w (run again)", id, own.Email, errChanged)
 				case err == nil && own.size > 0 && read[i].listed == 0:
-					return damaged("listing the members of group "+string(id), "nobody is listed and Google counts %d members; run again", own.size)
+					return connectors.Damaged(vendor, "listing the members of group "+string(id), "nobody is listed and Google counts %d members; run again", own.size)
 				}
 				return err
 			}))
@@ -234,13 +234,13 @@ func (c *Connector) readDirect(ctx context.Context, id connectors.GroupID) (dire
 		case m.Type == "EXTERNAL":
 			external++
 		case m.Id == "":
-			return damaged(step, "a member %q has no id", m.Email)
+			return connectors.Damaged(vendor, step, "a member %q has no id", m.Email)
 		case m.Type == "USER":
 			d.people = append(d.people, connectors.UserID(m.Id))
 		case m.Type == "GROUP":
 			d.groups = append(d.groups, connectors.GroupID(m.Id))
 		default:
-			return damaged(step, "member %s is of the unknown type %q", m.Id, m.Type)
+			return connectors.Damaged(vendor, step, "member %s is of the unknown type %q", m.Id, m.Type)
 		}
 		return nil
 	})

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
 // A keyFile is a service account's key, as the Google Cloud console gives it out.
@@ -108,13 +110,13 @@ func signWithIAM(ctx context.Context, send sender, base http.RoundTripper, accou
 	if err != nil {
 		return "", err
 	}
-	if got.status != http.StatusOK {
-		said := parseRefusal(got.body)
-		e := &Error{Status: got.status, Code: said.code(), Step: step, Summary: said.message}
+	if got.Status != http.StatusOK {
+		said := parseRefusal(got.Body)
+		e := &connectors.Error{Directory: vendor, Status: got.Status, Code: said.code(), Step: step, Summary: said.message}
 		switch {
 		case said.has("SERVICE_DISABLED", "accessNotConfigured"):
 			e.Remedy = "enable the IAM Service Account Credentials API for the service account's project"
-		case got.status == http.StatusNotFound:
+		case got.Status == http.StatusNotFound:
 			e.Remedy = "there is no such service account; compare with IAM & Admin > Service accounts in the Google Cloud console"
 		default:
 			e.Remedy = "grant the default credentials the role Service Account Token Creator (roles/iam.serviceAccountTokenCreator) on that service account"
@@ -124,8 +126,8 @@ func signWithIAM(ctx context.Context, send sender, base http.RoundTripper, accou
 	var body struct {
 		Signed string `json:"signedJwt"`
 	}
-	if json.Unmarshal(got.body, &body) != nil || body.Signed == "" {
-		return "", damaged(step, "it holds no signedJwt")
+	if json.Unmarshal(got.Body, &body) != nil || body.Signed == "" {
+		return "", connectors.Damaged(vendor, step, "it holds no signedJwt")
 	}
 	return body.Signed, nil
 }

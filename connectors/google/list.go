@@ -1,6 +1,10 @@
 package google
 
-import "context"
+import (
+	"context"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+)
 
 // maxEmptyPages bounds how many pages without anything may follow each other.
 const maxEmptyPages = 10
@@ -19,7 +23,7 @@ func list[T any](ctx context.Context, step string, page func(ctx context.Context
 		for _, item := range items {
 			key := id(item)
 			if key != "" && ids[key] {
-				return damaged(step, "page repeated: %s was listed before", key)
+				return connectors.Damaged(vendor, step, "page repeated: %s was listed before", key)
 			}
 			ids[key] = true
 			if err := keep(item); err != nil {
@@ -33,7 +37,7 @@ func list[T any](ctx context.Context, step string, page func(ctx context.Context
 			empty = 0
 		}
 		if tokens[next] || empty > maxEmptyPages {
-			return damaged(step, "page repeated: the listing does not end")
+			return connectors.Damaged(vendor, step, "page repeated: the listing does not end")
 		}
 		tokens[next] = true
 		token = next

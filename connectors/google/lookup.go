@@ -41,7 +41,7 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 	case err != nil:
 		return connectors.Found{}, plain(step, err)
 	case u.Id != string(id): // Google takes an address for an id
-		return connectors.Found{}, damaged(step, "it is about %q", u.Id)
+		return connectors.Found{}, connectors.Damaged(vendor, step, "it is about %q", u.Id)
 	}
 	person, err := c.neutralUser(u)
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (boo
 		step := "asking whether user " + string(id) + " is in group " + string(group)
 		got, err := c.svc.Members.HasMember(string(group), string(id)).Fields("isMember").Context(ctx).Do()
 		var in bool
-		switch e, refused := errors.AsType[*Error](err); {
+		switch e, refused := errors.AsType[*connectors.Error](err); {
 		case err == nil:
 			in = got.IsMember
 		case refused && e.Status == http.StatusBadRequest:

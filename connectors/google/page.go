@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // An endpoint is what a request of this package asks for and what its answer must hold.
@@ -58,21 +61,21 @@ func endpointOf(u *url.URL) endpoint {
 var mustUser = []string{"id", "primaryEmail", "suspended", "archived"}
 
 // check refuses what the SDK would read as nobody, or as somebody active.
-func (e endpoint) check(a *answer) error {
-	if kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); kind != "application/json" {
-		return damaged(e.step, "it is %q, not JSON", kind)
+func (e endpoint) check(a *wire.Answer) error {
+	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind != "application/json" {
+		return connectors.Damaged(vendor, e.step, "it is %q, not JSON", kind)
 	}
-	body := bytes.TrimSpace(a.body)
+	body := bytes.TrimSpace(a.Body)
 	if len(body) == 0 || body[0] != '{' {
-		return damaged(e.step, "it is not a JSON object")
+		return connectors.Damaged(vendor, e.step, "it is not a JSON object")
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil {
-		return damaged(e.step, "it is not complete JSON")
+		return connectors.Damaged(vendor, e.step, "it is not complete JSON")
 	}
 	var kind string
 	if e.kind != "" && (json.Unmarshal(object["kind"], &kind) != nil || kind != e.kind) {
-		return damaged(e.step, "its kind is %q, not %q", kind, e.kind)
+		return connectors.Damaged(vendor, e.step, "its kind is %q, not %q", kind, e.kind)
 	}
 	if !e.list {
 		return e.checkObject(object)
@@ -89,11 +92,11 @@ func (e endpoint) checkList(object map[string]json.RawMessage) error {
 	}
 	var elements []map[string]json.RawMessage
 	if !there || json.Unmarshal(text, &elements) != nil || elements == nil {
-		return damaged(e.step, "it has no list of %s", e.key)
+		return connectors.Damaged(vendor, e.step, "it has no list of %s", e.key)
 	}
 	for i, element := range elements {
 		if element == nil {
-			return damaged(e.step, "element %d is null", i+1)
+			return connectors.Damaged(vendor, e.step, "element %d is null", i+1)
 		}
 		if err := e.checkObject(element); err != nil {
 			return err
@@ -111,7 +114,7 @@ func (e endpoint) checkObject(object map[string]json.RawMessage) error {
 			sound = string(value) == "true" || string(value) == "false"
 		}
 		if !sound {
-			return damaged(e.step, "%s has no %s", describe(object), key)
+			return connectors.Damaged(vendor, e.step, "%s has no %s", describe(object), key)
 		}
 	}
 	return nil

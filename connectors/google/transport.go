@@ -1,13 +1,9 @@
 package google
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"sync"
@@ -15,6 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 const (
@@ -39,20 +38,13 @@ type transport struct {
 	pacer    *rate.Limiter
 	log      *slog.Logger
 	requests atomic.Int64
-	waited   atomic.Int64
+	pauses   wire.Pauses
 
 	mu    sync.Mutex
 	until time.Time // the quota is used up until then
 }
 
-// An answer is a response read to its end.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// RoundTrip answers with a sound page or object, or an error: *Error, or that of the request's context.
+// RoundTrip answers with a sound page or object, or an error: *connectors.Error, or that of the request's context.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, at := req.Context(), endpointOf(req.URL)
 	for renewed := false; ; renewed = true {
@@ -60,7 +52,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := t.pause(ctx, t.pacer.Reserve().Delay()); err != nil {
+		if err := t.pauses.Wait(ctx, t.pacer.Reserve().Delay()); err != nil {
 			return nil, err
 		}
 		a, err := t.send(ctx, at.step, func() (*http.Request, error) {
@@ -71,27 +63,24 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case a.status == http.StatusUnauthorized && !renewed:
+		case a.Status == http.StatusUnauthorized && !renewed:
 			t.auth.drop(token)
 			continue
-		case a.status != http.StatusOK:
+		case a.Status != http.StatusOK:
 			return nil, refusal(at, a, t.auth)
 		}
 		if err := at.check(a); err != nil {
 			return nil, err
 		}
-		return &http.Response{
-			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: req,
-		}, nil
+		return wire.OK(req, a.Header, a.Body), nil
 	}
 }
 
 // send repeats a request until it is answered for good: quotas are waited for, trouble of the server and the network
 // is met with growing gaps. build makes each attempt anew.
-func (t *transport) send(ctx context.Context, step string, build func() (*http.Request, error)) (*answer, error) {
+func (t *transport) send(ctx context.Context, step string, build func() (*http.Request, error)) (*wire.Answer, error) {
 	for failed, limited := 0, 0; ; {
-		if err := t.pause(ctx, t.held()); err != nil {
+		if err := t.pauses.Wait(ctx, t.held()); err != nil {
 			return nil, err
 		}
 		req, err := build()
@@ -102,13 +91,13 @@ func (t *transport) send(ctx context.Context, step string, build func() (*http.R
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case err != nil || a.status >= 500:
+		case err != nil || a.Status >= 500:
 			if failed++; failed == maxTries {
 				return nil, outage(step, a, err)
 			}
-			wait := backoff(500*time.Millisecond, failed)
+			wait := wire.Backoff(500*time.Millisecond, failed)
 			t.log.Debug("google request failed", "step", step, "wait", wait)
-			if err := t.pause(ctx, wait); err != nil {
+			if err := t.pauses.Wait(ctx, wait); err != nil {
 				return nil, err
 			}
 		case overQuota(a):
@@ -126,7 +115,7 @@ func (t *transport) send(ctx context.Context, step string, build func() (*http.R
 }
 
 // exchange sends a request once and reads the answer to its end, both within the timeout.
-func (t *transport) exchange(req *http.Request) (*answer, error) {
+func (t *transport) exchange(req *http.Request) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
 	defer cancel()
 	t.requests.Add(1)
@@ -135,34 +124,25 @@ func (t *transport) exchange(req *http.Request) (*answer, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return nil, fmt.Errorf("the answer broke off: %w", err)
-	}
-	if len(body) > maxBody {
-		return nil, fmt.Errorf("the answer is larger than %d MB", maxBody>>20)
-	}
-	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return wire.Read(resp, maxBody)
 }
 
 // outage is the error after the last try.
-func outage(step string, a *answer, err error) error {
-	e := &Error{Step: step, Remedy: "check the network and the endpoint, then google.com/appsstatus; run again"}
+func outage(step string, a *wire.Answer, err error) error {
+	e := &connectors.Error{Directory: vendor, Step: step, Remedy: "check the network and the endpoint, then google.com/appsstatus; run again"}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		e.Summary = "no answer in time"
 	case err != nil:
-		e.Summary = err.Error()
+		e.Summary = wire.Trouble(err)
 	default:
-		e.Status, e.Summary = a.status, "the server is in trouble"
+		e.Status, e.Summary = a.Status, "the server is in trouble"
 	}
 	e.Summary += fmt.Sprintf(", %d times in a row", maxTries)
 	return e
 }
 
-func exhausted(step string, a *answer, waits int, wait time.Duration) error {
-	said := parseRefusal(a.body)
-	return &Error{Status: a.status, Code: said.code(), Step: step,
+func exhausted(step string, a *wire.Answer, waits int, wait time.Duration) error {
+	said := parseRefusal(a.Body)
+	return &connectors.Error{Directory: vendor, Status: a.Status, Code: said.code(), Step: step,
 		Summary: fmt.Sprintf("after %d waits the quota would have to be waited for another %s", waits, wait.Round(time.Second)),
 		Remedy: "see which other tools use the same project and administrator under APIs & Services > Admin SDK API > Quotas in the " +
 			"Google Cloud console; raise the quota or run less often"}
@@ -184,37 +164,14 @@ func (t *transport) hold(wait time.Duration) {
 	}
 }
 
-// pause waits, unless ctx ends first.
-func (t *transport) pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	start := time.Now()
-	defer func() { t.waited.Add(int64(time.Since(start))) }()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // quotaWait is what Google asks for in Retry-After, which it mostly does not, else a second, doubled each time.
-func quotaWait(a *answer, nth int) time.Duration {
-	after := a.header.Get("Retry-After")
+func quotaWait(a *wire.Answer, nth int) time.Duration {
+	after := a.Header.Get("Retry-After")
 	if seconds, err := strconv.Atoi(after); err == nil && seconds > 0 {
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(after); err == nil && time.Until(at) > 0 {
 		return time.Until(at)
 	}
-	return min(backoff(time.Second, nth), maxQuotaWait)
-}
-
-// backoff is the unit, doubled with each time, give or take a half.
-func backoff(unit time.Duration, nth int) time.Duration {
-	base := unit << (nth - 1)
-	return base/2 + rand.N(base)
+	return min(wire.Backoff(time.Second, nth), maxQuotaWait)
 }

@@ -10,11 +10,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
 func wantDamaged(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, ErrDamaged) {
+	if !errors.Is(err, connectors.ErrDamaged) {
 		t.Errorf("error %v, want a damaged answer", err)
 	}
 }
@@ -96,7 +98,7 @@ func TestWaits(t *testing.T) {
 					}
 					return
 				}
-				e, ok := errors.AsType[*Error](err)
+				e, ok := errors.AsType[*connectors.Error](err)
 				if !ok || e.Status != tc.status || e.Remedy == "" {
 					t.Errorf("error %v (%T), want status %d and a remedy", err, err, tc.status)
 				}

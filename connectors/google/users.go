@@ -23,7 +23,7 @@ func (c *Connector) readUsers(ctx context.Context) ([]connectors.User, error) {
 	if c.opts.Query.Mode != connectors.ScopeOrgUnits {
 		users, err := c.listUsers(ctx, c.opts.UserQuery)
 		if err == nil && len(users) == 0 && c.opts.UserQuery == "" {
-			err = damaged("listing the users", "nobody is listed, not even an administrator")
+			err = connectors.Damaged(vendor, "listing the users", "nobody is listed, not even an administrator")
 		}
 		return users, err
 	}

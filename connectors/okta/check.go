@@ -33,7 +33,7 @@ func (c *Connector) Check(ctx context.Context) []connectors.Check {
 		try("read the users of app "+c.appID, func() (string, error) {
 			users, _, err := c.client.Application.ListApplicationUsers(ctx, url.PathEscape(c.appID), one)
 			if err != nil {
-				return "", plain("listing the users of app "+c.appID, err)
+				return "", connectors.AtStep(vendor, "listing the users of app "+c.appID, err)
 			}
 			if len(users) == 0 {
 				return "nobody is assigned", nil
@@ -48,7 +48,7 @@ func (c *Connector) Check(ctx context.Context) []connectors.Check {
 		try("read the users", func() (string, error) {
 			users, _, err := c.client.User.ListUsers(ctx, query.NewQueryParams(query.WithLimit(1)))
 			if err != nil {
-				return "", plain("listing the users", err)
+				return "", connectors.AtStep(vendor, "listing the users", err)
 			}
 			if len(users) > 0 {
 				someone = users[0].Id
@@ -68,7 +68,7 @@ func (c *Connector) Check(ctx context.Context) []connectors.Check {
 			id := url.PathEscape(string(found[0].ID))
 			users, _, err := c.client.Group.ListGroupUsers(ctx, id, query.NewQueryParams(query.WithLimit(1)))
 			if err != nil {
-				return "", plain("listing the members of group "+string(found[0].ID), err)
+				return "", connectors.AtStep(vendor, "listing the members of group "+string(found[0].ID), err)
 			}
 			if len(users) > 0 {
 				someone = users[0].Id
@@ -105,14 +105,14 @@ func (c *Connector) readApp(ctx context.Context) (app, error) {
 	executor := c.client.CloneRequestExecutor()
 	req, err := executor.NewRequest(http.MethodGet, "/api/v1/apps/"+url.PathEscape(c.appID), nil)
 	if err != nil {
-		return app{}, plain(step, err)
+		return app{}, connectors.AtStep(vendor, step, err)
 	}
 	var a app
 	if _, err := executor.Do(ctx, req, &a); err != nil {
-		return app{}, plain(step, err)
+		return app{}, connectors.AtStep(vendor, step, err)
 	}
 	if a.ID != c.appID {
-		return app{}, damaged(step, "it is about %q", a.ID)
+		return app{}, connectors.Damaged(vendor, step, "it is about %q", a.ID)
 	}
 	return a, nil
 }

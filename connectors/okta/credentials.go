@@ -19,10 +19,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // A sender sends what build makes until it is answered for good.
-type sender func(ctx context.Context, at endpoint, build func() (*http.Request, error)) (*answer, error)
+type sender func(ctx context.Context, at endpoint, build func() (*http.Request, error)) (*wire.Answer, error)
 
 // credentials sign requests in.
 type credentials interface {
@@ -66,7 +69,7 @@ type apiToken func() string
 func (t apiToken) header(context.Context, sender) (string, error) {
 	token := strings.TrimSpace(t())
 	if token == "" {
-		return "", &Error{Step: "signing in", Summary: "the API token is empty", Remedy: "set it to one of Security > API > Tokens"}
+		return "", &connectors.Error{Directory: vendor, Step: "signing in", Summary: "the API token is empty", Remedy: "set it to one of Security > API > Tokens"}
 	}
 	return "SSWS " + token, nil
 }
@@ -143,13 +146,13 @@ func (a *oauth) ask(ctx context.Context, send sender) (string, error) {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	err = json.Unmarshal(got.body, &body)
-	if got.status != http.StatusOK {
-		return "", &Error{Status: got.status, Code: body.Code, Step: at.step, Summary: body.Description,
+	err = json.Unmarshal(got.Body, &body)
+	if got.Status != http.StatusOK {
+		return "", &connectors.Error{Directory: vendor, Status: got.Status, Code: body.Code, Step: at.step, Summary: body.Description,
 			Remedy: tokenRemedy(body.Code, a.scopes)}
 	}
 	if err != nil || body.Token == "" || !strings.EqualFold(body.Type, "Bearer") {
-		return "", damaged(at.step, "it holds no bearer token")
+		return "", connectors.Damaged(vendor, at.step, "it holds no bearer token")
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -165,7 +165,7 @@ func TestServiceApp(t *testing.T) {
 		}
 		before := server.requests()
 		_, err := c.Fetch(t.Context())
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*connectors.Error](err)
 		if !ok || e.Status != http.StatusUnauthorized {
 			t.Errorf("error %v", err)
 		}
@@ -235,7 +235,7 @@ func TestServiceAppRefusals(t *testing.T) {
 				fmt.Fprint(w, tc.body)
 			}}}
 			_, err := serviceApp(t, server, newKey(t).pkcs8).Fetch(t.Context())
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*connectors.Error](err)
 			if !ok || e.Status != tc.status {
 				t.Fatalf("error %v (%T)", err, err)
 			}

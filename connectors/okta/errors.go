@@ -3,62 +3,13 @@ package okta
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
-
-// ErrDamaged is in the chain of every error about an answer that came with 200 and is not what Okta sends.
-var ErrDamaged = errors.New("the answer was damaged, nothing was concluded from it")
-
-// An Error is a request that Okta did not answer as asked. Its text ends with what to do.
-type Error struct {
-	Status  int    // the HTTP status, 0 without an answer
-	Code    string // Okta's own code such as "E0000006", or OAuth's such as "invalid_client"
-	Step    string // "listing the members of group 00g1"
-	Summary string // what Okta or the network said
-	Remedy  string
-	Err     error // ErrDamaged or nil
-}
-
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("okta: ")
-	if e.Status != 0 && e.Status != http.StatusOK {
-		fmt.Fprintf(&b, "%d ", e.Status)
-	}
-	if e.Code != "" {
-		b.WriteString(e.Code + " ")
-	}
-	b.WriteString(e.Step)
-	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
-	}
-	if e.Summary != "" {
-		b.WriteString(": " + e.Summary)
-	}
-	if e.Remedy != "" {
-		b.WriteString(" (" + e.Remedy + ")")
-	}
-	return b.String()
-}
-
-// Unwrap returns ErrDamaged for a damaged answer, else nil.
-func (e *Error) Unwrap() error { return e.Err }
-
-func damaged(step, format string, args ...any) error {
-	return &Error{Status: http.StatusOK, Step: step, Summary: fmt.Sprintf(format, args...), Err: ErrDamaged}
-}
-
-// plain takes away what net/http and the SDK wrap round an error of the transport, and names the step for all others:
-// those of the context and of the SDK's decoder.
-func plain(step string, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	return fmt.Errorf("okta: %s: %w", step, err)
-}
 
 // An endpoint is what a path means to people and to rate limits.
 type endpoint struct {
@@ -105,22 +56,22 @@ const (
 )
 
 // refusal makes the error of an answer other than 200.
-func refusal(at endpoint, a *answer, oauth bool) *Error {
-	e := &Error{Status: a.status, Step: at.step}
+func refusal(at endpoint, a *wire.Answer, oauth bool) *connectors.Error {
+	e := &connectors.Error{Directory: vendor, Status: a.Status, Step: at.step}
 	var body struct {
 		Code        string `json:"errorCode"`
 		Summary     string `json:"errorSummary"`
 		OAuthCode   string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if json.Unmarshal(a.body, &body) == nil {
+	if json.Unmarshal(a.Body, &body) == nil {
 		e.Code, e.Summary = cmp.Or(body.Code, body.OAuthCode), cmp.Or(body.Summary, body.Description)
 	}
-	if e.Code == "" && strings.Contains(a.header.Get("Www-Authenticate"), "insufficient_scope") {
+	if e.Code == "" && strings.Contains(a.Header.Get("Www-Authenticate"), "insufficient_scope") {
 		e.Code = "insufficient_scope"
 	}
-	if a.status < 400 {
-		e.Err = ErrDamaged
+	if a.Status < 400 {
+		e.Err = connectors.ErrDamaged
 		e.Summary = "200 was expected"
 		e.Remedy = "check that the org URL is the org's own address and that no proxy answers in its place"
 		return e

@@ -157,17 +157,17 @@ func (c *Connector) getGroup(ctx context.Context, id string) (connectors.Group, 
 	step := "reading group " + id
 	g, _, err := c.client.Group.GetGroup(ctx, url.PathEscape(id))
 	if err != nil {
-		return connectors.Group{}, plain(step, err)
+		return connectors.Group{}, connectors.AtStep(vendor, step, err)
 	}
 	if g.Id != id {
-		return connectors.Group{}, damaged(step, "it is about %q", g.Id)
+		return connectors.Group{}, connectors.Damaged(vendor, step, "it is about %q", g.Id)
 	}
 	return neutralGroup(g)
 }
 
 func neutralGroup(g *sdk.Group) (connectors.Group, error) {
 	if g.Profile == nil || g.Profile.Name == "" {
-		return connectors.Group{}, damaged("reading group "+g.Id, "it has no profile.name")
+		return connectors.Group{}, connectors.Damaged(vendor, "reading group "+g.Id, "it has no profile.name")
 	}
 	return connectors.Group{ID: connectors.GroupID(g.Id), Name: g.Profile.Name}, nil
 }

@@ -114,7 +114,7 @@ func TestVanishedGroupFailsTheRead(t *testing.T) {
 	server := groupOrg()
 	delete(server.answers, "/api/v1/groups/00g2/users")
 	_, err := connect(t, server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")}).Fetch(t.Context())
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*connectors.Error](err)
 	if !ok || e.Status != http.StatusNotFound || !strings.Contains(err.Error(), "members of group 00g2") {
 		t.Errorf("error %v", err)
 	}

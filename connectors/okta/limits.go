@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 const (
@@ -53,7 +55,7 @@ func (l *limits) refused(bucket string, h http.Header, nth int) (wait time.Durat
 	wait, known := untilReset(h)
 	if !known || h.Get("X-Rate-Limit-Limit") == "0" {
 		// A limit of 0 means too many requests at once, which passes in moments; the reset says nothing about it.
-		wait = backoff(nth)
+		wait = wire.Backoff(firstWait, nth)
 	}
 	if nth > maxLimitWaits || wait > maxLimitWait {
 		return wait, false

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	sdk "github.com/okta/okta-sdk-golang/v2/okta"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
 // maxEmptyPages bounds how many pages without anybody may follow each other.
@@ -16,14 +18,14 @@ func list[T any](ctx context.Context, step string, first func() ([]*T, *sdk.Resp
 	items, resp, err := first()
 	for empty := 0; ; {
 		if err != nil {
-			return plain(step, err)
+			return connectors.AtStep(vendor, step, err)
 		}
 		for _, item := range items {
 			switch key := id(item); {
 			case key == "":
-				return damaged(step, "an element has no id")
+				return connectors.Damaged(vendor, step, "an element has no id")
 			case ids[key]:
-				return damaged(step, "page repeated: %s was listed before", key)
+				return connectors.Damaged(vendor, step, "page repeated: %s was listed before", key)
 			default:
 				ids[key] = true
 			}
@@ -38,7 +40,7 @@ func list[T any](ctx context.Context, step string, first func() ([]*T, *sdk.Resp
 			empty = 0
 		}
 		if links[resp.NextPage] || empty > maxEmptyPages {
-			return damaged(step, "page repeated: the listing does not end")
+			return connectors.Damaged(vendor, step, "page repeated: the listing does not end")
 		}
 		links[resp.NextPage] = true
 		// A fresh slice: decoding into the old one would write over the people already kept.

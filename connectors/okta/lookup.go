@@ -35,9 +35,9 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 	case noSuch(err):
 		return connectors.Found{}, nil
 	case err != nil:
-		return connectors.Found{}, plain(step, err)
+		return connectors.Found{}, connectors.AtStep(vendor, step, err)
 	case u.Id != string(id): // Okta takes a login, and "me", for an id
-		return connectors.Found{}, damaged(step, "it is about %q", u.Id)
+		return connectors.Found{}, connectors.Damaged(vendor, step, "it is about %q", u.Id)
 	}
 	person, err := c.neutralUser(recordOf(u))
 	if err != nil {
@@ -64,9 +64,9 @@ func (c *Connector) lookupAssignment(ctx context.Context, person *connectors.Use
 		_, err := c.readApp(ctx)
 		return err
 	case err != nil:
-		return plain(step, err)
+		return connectors.AtStep(vendor, step, err)
 	case u.Id != string(person.ID):
-		return damaged(step, "it is about %q", u.Id)
+		return connectors.Damaged(vendor, step, "it is about %q", u.Id)
 	}
 	c.assign(person, u)
 	return nil
@@ -89,7 +89,7 @@ func (c *Connector) inScopeGroup(ctx context.Context, person connectors.User) (b
 		return nil
 	})
 	if err == nil && groups == 0 && person.Status == connectors.StatusActive {
-		err = damaged(step, "an active person is in no group at all, not even Everyone (let this credential see every group)")
+		err = connectors.Damaged(vendor, step, "an active person is in no group at all, not even Everyone (let this credential see every group)")
 	}
 	return in, err
 }
@@ -139,6 +139,6 @@ func (c *Connector) Members(ctx context.Context, id connectors.GroupID) (members
 // noSuch tells whether Okta itself answers that there is no such thing. A 404 without its code comes from a proxy, or
 // from another server.
 func noSuch(err error) bool {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errors.AsType[*connectors.Error](err)
 	return ok && e.Status == http.StatusNotFound && e.Code == "E0000007"
 }

@@ -200,7 +200,7 @@ func TestMembers(t *testing.T) {
 func TestForeign404OfAPushedGroupFailsTheRead(t *testing.T) {
 	server := lookupOrg(func(m map[string]any) { m["/api/v1/groups/00g2"] = answer404("", "not found") })
 	_, err := connect(t, server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "id:00g2")}).Fetch(t.Context())
-	if e, ok := errors.AsType[*Error](err); !ok || e.Status != http.StatusNotFound {
+	if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Status != http.StatusNotFound {
 		t.Errorf("error %v", err)
 	}
 }

@@ -18,6 +18,9 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
+// vendor is the connector's name, with which its messages begin.
+const vendor = "okta"
+
 var (
 	_ connectors.Connector = (*Connector)(nil)
 	_ connectors.Checker   = (*Connector)(nil)
@@ -118,7 +121,7 @@ func newClient(org *url.URL, rt http.RoundTripper) (*sdk.Client, error) {
 }
 
 // Name is "okta".
-func (c *Connector) Name() string { return "okta" }
+func (c *Connector) Name() string { return vendor }
 
 // Tenant is "okta:" and the org's host.
 func (c *Connector) Tenant() string { return "okta:" + c.org.Host }
@@ -131,7 +134,7 @@ type Stats struct {
 
 // Stats returns the counts since New.
 func (c *Connector) Stats() Stats {
-	return Stats{Requests: int(c.rt.requests.Load()), Waited: time.Duration(c.rt.waited.Load())}
+	return Stats{Requests: int(c.rt.requests.Load()), Waited: c.rt.pauses.Total()}
 }
 
 // Fetch reads everything the Query asks for, the people and the groups side by side.

@@ -9,14 +9,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // checkBody refuses what the SDK would read as nobody: a list must be a JSON array of objects, anything else one object.
-func checkBody(a *answer, list bool) error {
-	if kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")); kind != "application/json" {
+func checkBody(a *wire.Answer, list bool) error {
+	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind != "application/json" {
 		return fmt.Errorf("it is %q, not JSON", kind)
 	}
-	body := bytes.TrimSpace(a.body)
+	body := bytes.TrimSpace(a.Body)
 	if len(body) == 0 {
 		return errors.New("it is empty")
 	}

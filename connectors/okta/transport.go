@@ -1,21 +1,21 @@
 package okta
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 const (
-	maxTries = 3         // of a request that met a 5xx or the network's trouble
-	maxBody  = 128 << 20 // more in one page is not Okta
+	maxTries  = 3                      // of a request that met a 5xx or the network's trouble
+	firstWait = 500 * time.Millisecond // where no answer names the wait; doubled with each time
+	maxBody   = 128 << 20              // more in one page is not Okta
 )
 
 // transport is the http.RoundTripper below the SDK. It goes beyond what one should do, on purpose: it retries, and it
@@ -29,17 +29,10 @@ type transport struct {
 	limits   limits
 	log      *slog.Logger
 	requests atomic.Int64
-	waited   atomic.Int64
+	pauses   wire.Pauses
 }
 
-// An answer is a response read to its end.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// RoundTrip answers with a sound page or object, or an error: *Error, or that of the request's context.
+// RoundTrip answers with a sound page or object, or an error: *connectors.Error, or that of the request's context.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, at := req.Context(), endpointOf(req.URL.EscapedPath())
 	for renewed := false; ; renewed = true {
@@ -55,29 +48,26 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case a.status == http.StatusUnauthorized && !renewed && t.auth.renew(header):
+		case a.Status == http.StatusUnauthorized && !renewed && t.auth.renew(header):
 			continue
-		case a.status != http.StatusOK:
+		case a.Status != http.StatusOK:
 			return nil, refusal(at, a, t.auth.serviceApp())
 		}
 		if err := checkBody(a, at.list); err != nil {
-			return nil, damaged(at.step, "%v", err)
+			return nil, connectors.Damaged(vendor, at.step, "%v", err)
 		}
-		if err := cleanLinks(req.URL, a.header); err != nil {
-			return nil, damaged(at.step, "%v", err)
+		if err := cleanLinks(req.URL, a.Header); err != nil {
+			return nil, connectors.Damaged(vendor, at.step, "%v", err)
 		}
-		return &http.Response{
-			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: req,
-		}, nil
+		return wire.OK(req, a.Header, a.Body), nil
 	}
 }
 
 // send repeats a request until it is answered for good: rate limits are waited for, trouble of the server and the
 // network is met with growing gaps. build makes each attempt anew.
-func (t *transport) send(ctx context.Context, at endpoint, build func() (*http.Request, error)) (*answer, error) {
+func (t *transport) send(ctx context.Context, at endpoint, build func() (*http.Request, error)) (*wire.Answer, error) {
 	for failed, limited := 0, 0; ; {
-		if err := t.pause(ctx, t.limits.pause(at.bucket)); err != nil {
+		if err := t.pauses.Wait(ctx, t.limits.pause(at.bucket)); err != nil {
 			return nil, err
 		}
 		req, err := build()
@@ -88,18 +78,18 @@ func (t *transport) send(ctx context.Context, at endpoint, build func() (*http.R
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case err != nil || a.status >= 500:
+		case err != nil || a.Status >= 500:
 			if failed++; failed == maxTries {
 				return nil, outage(at, a, err)
 			}
-			wait := backoff(failed)
+			wait := wire.Backoff(firstWait, failed)
 			t.log.Debug("okta request failed", "step", at.step, "wait", wait)
-			if err := t.pause(ctx, wait); err != nil {
+			if err := t.pauses.Wait(ctx, wait); err != nil {
 				return nil, err
 			}
-		case a.status == http.StatusTooManyRequests:
+		case a.Status == http.StatusTooManyRequests:
 			limited++
-			wait, ok := t.limits.refused(at.bucket, a.header, limited)
+			wait, ok := t.limits.refused(at.bucket, a.Header, limited)
 			if !ok {
 				e := refusal(at, a, t.auth.serviceApp())
 				e.Summary = fmt.Sprintf("after %d waits Okta would have to be waited for another %s", limited-1, wait.Round(time.Second))
@@ -107,7 +97,7 @@ func (t *transport) send(ctx context.Context, at endpoint, build func() (*http.R
 			}
 			t.log.Info("waiting for okta's rate limit", "step", at.step, "wait", wait)
 		default:
-			if wait := t.limits.note(at.bucket, a.header); wait > 0 {
+			if wait := t.limits.note(at.bucket, a.Header); wait > 0 {
 				t.log.Info("pausing to leave okta's rate limit to others", "step", at.step, "wait", wait)
 			}
 			return a, nil
@@ -116,7 +106,7 @@ func (t *transport) send(ctx context.Context, at endpoint, build func() (*http.R
 }
 
 // exchange sends a request once and reads the answer to its end, both within the timeout.
-func (t *transport) exchange(req *http.Request) (*answer, error) {
+func (t *transport) exchange(req *http.Request) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
 	defer cancel()
 	t.requests.Add(1)
@@ -125,52 +115,20 @@ func (t *transport) exchange(req *http.Request) (*answer, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return nil, fmt.Errorf("the answer broke off: %w", err)
-	}
-	if len(body) > maxBody {
-		return nil, fmt.Errorf("the answer is larger than %d MB", maxBody>>20)
-	}
-	return &answer{status: resp.StatusCode, header: resp.Header, body: body}, nil
+	return wire.Read(resp, maxBody)
 }
 
 // outage is the error after the last try. It keeps the network's words and not its error: the SDK would repeat an
 // io.EOF in the chain without end.
-func outage(at endpoint, a *answer, err error) error {
-	e := &Error{Step: at.step}
+func outage(at endpoint, a *wire.Answer, err error) error {
+	e := &connectors.Error{Directory: vendor, Step: at.step}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		e.Summary = "no answer in time"
 	case err != nil:
-		e.Summary = err.Error()
+		e.Summary = wire.Trouble(err)
 	default:
-		e.Status, e.Summary = a.status, "the server is in trouble"
+		e.Status, e.Summary = a.Status, "the server is in trouble"
 	}
 	e.Summary += fmt.Sprintf(", %d times in a row", maxTries)
 	e.Remedy = remedy(at, e.Status, "", false)
 	return e
-}
-
-// pause waits, unless ctx ends first.
-func (t *transport) pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	start := time.Now()
-	defer func() { t.waited.Add(int64(time.Since(start))) }()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// backoff is half a second, doubled with each failure, give or take a half.
-func backoff(failed int) time.Duration {
-	base := 500 * time.Millisecond << (failed - 1)
-	return base/2 + rand.N(base)
 }

@@ -18,7 +18,7 @@ import (
 
 func wantDamaged(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, ErrDamaged) {
+	if !errors.Is(err, connectors.ErrDamaged) {
 		t.Errorf("error %v, want a damaged answer", err)
 	}
 }
@@ -99,7 +99,7 @@ func TestWaits(t *testing.T) {
 					}
 					return
 				}
-				e, ok := errors.AsType[*Error](err)
+				e, ok := errors.AsType[*connectors.Error](err)
 				if !ok || e.Status != tc.status || e.Remedy == "" {
 					t.Errorf("error %v (%T), want status %d and a remedy", err, err, tc.status)
 				}
@@ -191,7 +191,7 @@ func TestBrokenConnectionEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			_, err = c.Fetch(ctx)
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*connectors.Error](err)
 			if !ok || e.Status != 0 || e.Remedy == "" {
 				t.Errorf("error %v", err)
 			}
@@ -349,7 +349,7 @@ func TestRefusals(t *testing.T) {
 			c := connect(t, server, connectors.Query{Mode: connectors.ScopeAssigned})
 			synctest.Test(t, func(t *testing.T) {
 				_, err := c.Fetch(t.Context())
-				e, ok := errors.AsType[*Error](err)
+				e, ok := errors.AsType[*connectors.Error](err)
 				if !ok {
 					t.Fatalf("error %v (%T)", err, err)
 				}

@@ -30,7 +30,7 @@ func (c *Connector) readUsers(ctx context.Context) ([]connectors.User, error) {
 		return c.readAll(ctx)
 	}
 	users, err := c.readAssigned(ctx, appUserPage)
-	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusBadRequest {
+	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Status == http.StatusBadRequest {
 		c.log.Debug("okta refuses the page size", "limit", appUserPage, "next", appUserPageSmall)
 		return c.readAssigned(ctx, appUserPageSmall)
 	}
@@ -71,7 +71,7 @@ func (c *Connector) assignedUser(u *sdk.AppUser) (connectors.User, error) {
 	r.status, _ = user["status"].(string)
 	r.profile, _ = user["profile"].(map[string]any)
 	if r.id != u.Id {
-		return connectors.User{}, damaged("listing the users of app "+c.appID,
+		return connectors.User{}, connectors.Damaged(vendor, "listing the users of app "+c.appID,
 			"app user %s carries no embedded user of that id (grant okta.users.read or the Read-only Administrator role)", u.Id)
 	}
 	person, err := c.neutralUser(r)
@@ -128,7 +128,7 @@ func (c *Connector) neutralUser(r record) (connectors.User, error) {
 		return connectors.User{}, fmt.Errorf("okta: user %s has the unknown status %q, so nothing was concluded", r.id, r.status)
 	}
 	if r.profile == nil {
-		return connectors.User{}, damaged("reading user "+r.id, "the user has no profile")
+		return connectors.User{}, connectors.Damaged(vendor, "reading user "+r.id, "the user has no profile")
 	}
 	p := profile{id: r.id, values: r.profile}
 	u := connectors.User{

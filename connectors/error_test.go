@@ -1,0 +1,57 @@
+package connectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"testing"
+)
+
+func TestErrorSaysWhatIsKnown(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		want string
+	}{
+		"refused": {
+			&Error{Directory: "okta", Status: 403, Code: "E0000006", Step: "listing the users", Summary: "no permission", Remedy: "grant it"},
+			"okta: 403 E0000006 listing the users: no permission (grant it)",
+		},
+		"no answer": {
+			&Error{Directory: "google", Step: "listing the users", Summary: "no answer in time"},
+			"google: listing the users: no answer in time",
+		},
+		"damaged": {
+			Damaged("entra", "listing the users", "page %d is null", 2),
+			"entra: listing the users: the answer was damaged, nothing was concluded from it: page 2 is null",
+		},
+		"of the context": {
+			AtStep("okta", "listing the users", context.Canceled),
+			"okta: listing the users: context canceled",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.err.Error(); got != tc.want {
+				t.Errorf("text %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestErrorKeepsItsKind(t *testing.T) {
+	damaged := Damaged("okta", "reading user 00u1", "it is about %q", "00u2")
+	wrapped := &url.Error{Op: "Get", URL: "https://acme.okta.com/api/v1/users/00u1", Err: fmt.Errorf("sdk: %w", damaged)}
+	if got := AtStep("okta", "listing the users", wrapped); got != damaged {
+		t.Errorf("AtStep returns %v, want %v alone", got, damaged)
+	}
+	if !errors.Is(damaged, ErrDamaged) {
+		t.Errorf("%v has no ErrDamaged in its chain", damaged)
+	}
+	if err := AtStep("okta", "listing the users", context.Canceled); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v has lost context.Canceled", err)
+	}
+	if refused := (&Error{Directory: "okta", Status: 403}); errors.Is(refused, ErrDamaged) {
+		t.Errorf("%v is a refusal and counts as damaged", refused)
+	}
+}
