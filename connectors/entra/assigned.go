@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
@@ -158,7 +157,7 @@ const freshFor = time.Minute
 // freshAssignments are the assignments as they were read after the last Fetch. Graph has no cheap answer to whether one
 // person is assigned, so the people who are looked up one after the other share a listing of their own.
 type freshAssignments struct {
-	asking singleflight.Group
+	asking turn
 	mu     sync.Mutex
 	read   assignments
 	at     time.Time
@@ -178,26 +177,27 @@ func (f *freshAssignments) current() (assignments, bool) {
 	return f.read, f.known && age >= 0 && age < freshFor
 }
 
-func (f *freshAssignments) get(read func() (assignments, error)) (assignments, error) {
+// get returns the current assignments, or else what read finds. Somebody else's listing is waited for as long as ctx
+// lasts, and does not fail this one.
+func (f *freshAssignments) get(ctx context.Context, read func() (assignments, error)) (assignments, error) {
 	if a, ok := f.current(); ok {
 		return a, nil
 	}
-	got, err, _ := f.asking.Do("", func() (any, error) {
-		if a, ok := f.current(); ok {
-			return a, nil
-		}
-		at := time.Now()
-		a, err := read()
-		if err != nil {
-			return nil, err
-		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.read, f.at, f.known = a, at, true
-		return a, nil
-	})
+	end, err := f.asking.take(ctx)
 	if err != nil {
 		return assignments{}, err
 	}
-	return got.(assignments), nil
+	defer end()
+	if a, ok := f.current(); ok {
+		return a, nil
+	}
+	at := time.Now()
+	a, err := read()
+	if err != nil {
+		return assignments{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.read, f.at, f.known = a, at, true
+	return a, nil
 }

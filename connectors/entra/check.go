@@ -87,7 +87,7 @@ func (c *Connector) firstUser(ctx context.Context) (connectors.UserID, error) {
 		return "", connectors.AtStep(vendor, step, err)
 	}
 	if len(p.GetValue()) == 0 {
-		return "", connectors.Damaged(vendor, step, "it shows nobody, and every tenant has somebody")
+		return "", connectors.Damaged(vendor, step, nobodyListed)
 	}
 	u, err := c.neutralUser(p.GetValue()[0])
 	if err == nil {

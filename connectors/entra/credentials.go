@@ -4,9 +4,12 @@ package entra
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +17,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
@@ -33,10 +35,11 @@ const (
 // every token: so a replaced secret or certificate is taken up, and a refused token does not come back from a cache.
 type credentials struct {
 	make    func() (azcore.TokenCredential, error)
+	tenant  string // whose tokens are wanted
 	scope   string
 	explain func(error) error // what a refusal means
 
-	asking singleflight.Group // so that parallel requests ask for one token
+	asking turn // so that parallel requests ask for one token
 	mu     sync.Mutex
 	token  string
 	until  time.Time
@@ -61,7 +64,7 @@ func newCredentials(o Options, where places, rt *transport) (*credentials, error
 	case o.ClientID == "" && o.Identity != IdentityManaged && o.Identity != IdentityDefault:
 		return nil, errors.New("entra: the client id is missing (it is the Application (client) ID on the app registration's Overview page)")
 	}
-	c := &credentials{scope: where.scope, explain: rt.signInError}
+	c := &credentials{tenant: o.TenantID, scope: where.scope, explain: rt.signInError}
 	if where.authority == nil {
 		return nil, nil // what is wrong with it is reported already
 	}
@@ -139,21 +142,20 @@ func newCertificateCredential(o Options, client azcore.ClientOptions, private bo
 	return cred, nil
 }
 
-// bearer returns an access token.
+// bearer returns an access token. Somebody else's asking for one is waited for as long as ctx lasts.
 func (c *credentials) bearer(ctx context.Context) (string, error) {
 	if token := c.current(); token != "" {
 		return token, nil
 	}
-	token, err, _ := c.asking.Do("", func() (any, error) {
-		if token := c.current(); token != "" {
-			return token, nil
-		}
-		return c.ask(ctx)
-	})
+	end, err := c.asking.take(ctx)
 	if err != nil {
 		return "", err
 	}
-	return token.(string), nil
+	defer end()
+	if token := c.current(); token != "" {
+		return token, nil
+	}
+	return c.ask(ctx)
 }
 
 func (c *credentials) current() string {
@@ -179,11 +181,36 @@ func (c *credentials) ask(ctx context.Context) (string, error) {
 	case got.Token == "":
 		return "", connectors.Damaged(vendor, signingIn, "it holds no token")
 	}
+	if tenant := tenantOf(got.Token); tenant != "" && !strings.EqualFold(tenant, c.tenant) {
+		return "", &connectors.Error{
+			Directory: vendor,
+			Step:      signingIn,
+			Summary:   fmt.Sprintf("the token is for tenant %s, not for %s", tenant, c.tenant),
+			Remedy: "set AZURE_TENANT_ID to the tenant that is to be read, or tenant_id to the identity's own; a managed " +
+				"identity reads no other tenant",
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.token = got.Token
 	c.until = time.Now().Add(time.Until(got.ExpiresOn) * 9 / 10)
 	return c.token, nil
+}
+
+// tenantOf is the tenant that a token is for, or "" if it does not say: only a JWT does.
+func tenantOf(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	var claims struct {
+		Tenant string `json:"tid"`
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return ""
+	}
+	return claims.Tenant
 }
 
 // refused drops a token that Graph did not take, unless another request has replaced it already.

@@ -115,7 +115,7 @@ func New(o Options) (*Connector, error) {
 		nameErr = fmt.Errorf("entra: user name from %q is not one of userPrincipalName, mail", o.UserNameFrom)
 	}
 	where, whereErr := placesOf(o)
-	scope, queryErr := parseQuery(o)
+	scope, queryErr := parseQuery(&o)
 	attributes, attrErr := parseAttributes(o.Query.Attributes)
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport

@@ -79,6 +79,7 @@ const (
 	signingIn    = "signing in"
 	whereSecrets = "App registrations > the app > Certificates & secrets"
 	whereApp     = "it is the Application ID on the page of the enterprise application, not its Object ID"
+	whereGroup   = "it is the Object ID on the group's Overview page in the Entra admin center"
 )
 
 // refusal makes the error of an answer other than 200.

@@ -44,16 +44,20 @@ func (c *Connector) findGroups(ctx context.Context, found func(connectors.GroupI
 func (c *Connector) listGroups(ctx context.Context, found func(connectors.GroupID)) ([]connectors.Group, error) {
 	groups, err := list(ctx, "listing the groups", c.graph.groups(pageSize),
 		func(g models.Groupable) (connectors.Group, bool, error) {
-			group, err := neutralGroup(g)
-			if err != nil {
-				return connectors.Group{}, false, err
-			}
+			group := connectors.Group{ID: connectors.GroupID(text(g.GetId())), Name: text(g.GetDisplayName())}
 			group.Scope = slices.ContainsFunc(c.scope, func(r groupRef) bool { return r.means(group) })
 			_, push := c.query.Push.Match(string(group.ID), group.Name)
-			if group.Scope || push {
-				found(group.ID)
+			if !group.Scope && !push {
+				if group.Name == "" {
+					c.log.Warn("group has no displayName, so no name means it", "group", group.ID)
+				}
+				return connectors.Group{}, false, nil
 			}
-			return group, group.Scope || push, nil
+			if err := checkNamed(group); err != nil {
+				return connectors.Group{}, false, err
+			}
+			found(group.ID)
+			return group, true, nil
 		})
 	if err != nil {
 		return nil, err
@@ -117,11 +121,10 @@ func (c *Connector) getGroups(ctx context.Context, found func(connectors.GroupID
 		case err != nil:
 			return nil, err
 		}
-		group, err := neutralGroup(g)
-		if err != nil {
+		group := connectors.Group{ID: connectors.GroupID(id), Name: text(g.GetDisplayName()), Scope: scope[id]}
+		if err := checkNamed(group); err != nil {
 			return nil, err
 		}
-		group.Scope = scope[id]
 		found(group.ID)
 		groups = append(groups, group)
 	}
@@ -140,12 +143,11 @@ func (c *Connector) getGroup(ctx context.Context, id string) (models.Groupable, 
 	return g, nil
 }
 
-func neutralGroup(g models.Groupable) (connectors.Group, error) {
-	id, name := text(g.GetId()), text(g.GetDisplayName())
-	if name == "" {
-		return connectors.Group{}, connectors.Damaged(vendor, "reading group "+id, "it has no displayName")
+func checkNamed(g connectors.Group) error {
+	if g.Name == "" {
+		return connectors.Damaged(vendor, "reading group "+string(g.ID), "it has no displayName")
 	}
-	return connectors.Group{ID: connectors.GroupID(id), Name: name}, nil
+	return nil
 }
 
 // A membership is what a group holds directly.
@@ -155,7 +157,7 @@ type membership struct {
 	people []connectors.User // in mode groups: the users as they are
 }
 
-// A member is one of its elements: a user or a group.
+// A member is one of its elements: a user, a group, or neither.
 type member struct {
 	user  connectors.User // of whom mode groups reads everything and the others the id
 	group connectors.GroupID
@@ -169,18 +171,23 @@ func (c *Connector) readMembers(ctx context.Context, id connectors.GroupID) (mem
 	if c.query.Mode == connectors.ScopeGroups {
 		names = c.personSelect()
 	}
-	read, seen := membership{}, 0
 	members, err := list(ctx, step, c.graph.members(string(id), pageSize, names),
 		func(o models.DirectoryObjectable) (member, bool, error) {
-			seen++
-			return c.memberOf(step, o)
+			m, err := c.memberOf(step, o)
+			return m, true, err
 		})
 	if err != nil {
 		return membership{}, err
 	}
+	if len(members) == 0 {
+		return membership{}, c.checkNotHidden(ctx, id)
+	}
+	var read membership
 	for _, m := range members {
 		if m.group != "" {
 			read.groups = append(read.groups, m.group)
+		}
+		if m.user.ID == "" {
 			continue
 		}
 		read.users = append(read.users, m.user.ID)
@@ -188,27 +195,24 @@ func (c *Connector) readMembers(ctx context.Context, id connectors.GroupID) (mem
 			read.people = append(read.people, m.user)
 		}
 	}
-	if seen == 0 {
-		return read, c.checkNotHidden(ctx, id)
-	}
 	return read, nil
 }
 
-func (c *Connector) memberOf(step string, o models.DirectoryObjectable) (member, bool, error) {
+func (c *Connector) memberOf(step string, o models.DirectoryObjectable) (member, error) {
 	switch o := o.(type) {
 	case models.Userable:
 		if c.query.Mode != connectors.ScopeGroups {
-			return member{user: connectors.User{ID: connectors.UserID(text(o.GetId()))}}, true, nil
+			return member{user: connectors.User{ID: connectors.UserID(text(o.GetId()))}}, nil
 		}
 		person, err := c.neutralUser(o)
-		return member{user: person}, true, err
+		return member{user: person}, err
 	case models.Groupable:
-		return member{group: connectors.GroupID(text(o.GetId()))}, true, nil
+		return member{group: connectors.GroupID(text(o.GetId()))}, nil
 	}
 	if text(o.GetOdataType()) == "" {
-		return member{}, false, connectors.Damaged(vendor, step, "member %s has no @odata.type", text(o.GetId()))
+		return member{}, connectors.Damaged(vendor, step, "member %s has no @odata.type", text(o.GetId()))
 	}
-	return member{}, false, nil
+	return member{}, nil
 }
 
 // checkNotHidden refuses to take a group for empty that hides its members from this app registration.

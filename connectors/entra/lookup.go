@@ -77,13 +77,15 @@ func (c *Connector) lookupDeleted(ctx context.Context, id connectors.UserID) (co
 		return connectors.Found{}, connectors.AtStep(vendor, step, err)
 	case text(o.GetId()) != string(id):
 		return connectors.Found{}, connectors.Damaged(vendor, step, "it is about %q", text(o.GetId()))
+	case o.GetDeletedDateTime() == nil:
+		return connectors.Found{}, connectors.Damaged(vendor, step, "it has no deletedDateTime")
 	}
 	return connectors.Found{Known: true, Deleted: true, User: connectors.User{
 		ID: id, Status: connectors.StatusDisabled, StatusDetail: "in the recycle bin"}}, nil
 }
 
 func (c *Connector) isAssigned(ctx context.Context, id connectors.UserID) (bool, error) {
-	assigned, err := c.fresh.get(func() (assignments, error) { return c.readAssigned(ctx, func(connectors.GroupID) {}) })
+	assigned, err := c.fresh.get(ctx, func() (assignments, error) { return c.readAssigned(ctx, func(connectors.GroupID) {}) })
 	if err != nil || assigned.users[id] || len(assigned.groups) == 0 {
 		return assigned.users[id], err
 	}

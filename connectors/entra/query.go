@@ -26,15 +26,24 @@ func (r groupRef) String() string {
 	return fmt.Sprintf("%q", r.name)
 }
 
-// parseQuery checks what is asked for against what Entra knows.
-func parseQuery(o Options) ([]groupRef, error) {
+// canonical is a GUID in the form that Graph answers, lower case with hyphens, in which ids are compared.
+func canonical(id string) (string, error) {
+	parsed, err := uuid.Parse(id)
+	return parsed.String(), err
+}
+
+// parseQuery checks what is asked for against what Entra knows, and turns the ids of the app and the scope into the canonical
+// form. A pattern keeps what was written, for it is matched outside of here too: its id has to be canonical already.
+func parseQuery(o *Options) ([]groupRef, error) {
 	var errs []error
 	q := o.Query
 	switch q.Mode {
 	case connectors.ScopeAssigned:
-		if _, err := uuid.Parse(o.AppID); err != nil {
+		id, err := canonical(o.AppID)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("entra: mode assigned needs the client id of the enterprise application, and %q is not one (%s)", o.AppID, whereApp))
 		}
+		o.AppID = id
 	case connectors.ScopeGroups:
 		if len(q.Groups) == 0 {
 			errs = append(errs, errors.New("entra: mode groups needs at least one group, by name or as id:…"))
@@ -56,7 +65,20 @@ func parseQuery(o Options) ([]groupRef, error) {
 			errs = append(errs, fmt.Errorf("entra: scope group %q names nothing", s))
 			continue
 		}
+		if ref.id != "" {
+			var err error
+			if ref.id, err = canonical(ref.id); err != nil {
+				errs = append(errs, fmt.Errorf("entra: scope group %q is not an id (%s)", s, whereGroup))
+			}
+		}
 		refs = append(refs, ref)
+	}
+	for _, p := range q.Push {
+		if id := p.ID(); id != "" {
+			if same, err := canonical(id); err != nil || same != id {
+				errs = append(errs, fmt.Errorf("entra: group to push %q is not an id in lower case (%s)", p, whereGroup))
+			}
+		}
 	}
 	return refs, errors.Join(errs...)
 }

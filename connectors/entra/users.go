@@ -30,13 +30,21 @@ func (c *Connector) personSelect() []string {
 	return names
 }
 
+// nobodyListed is why a listing of users without anybody is no answer.
+const nobodyListed = "it shows nobody, and every tenant has somebody"
+
 // readUsers lists everybody in the tenant.
 func (c *Connector) readUsers(ctx context.Context) ([]connectors.User, error) {
-	return list(ctx, "listing the users", c.graph.users(pageSize, c.personSelect()),
+	step := "listing the users"
+	users, err := list(ctx, step, c.graph.users(pageSize, c.personSelect()),
 		func(u models.Userable) (connectors.User, bool, error) {
 			person, err := c.neutralUser(u)
 			return person, true, err
 		})
+	if err == nil && len(users) == 0 {
+		err = connectors.Damaged(vendor, step, nobodyListed)
+	}
+	return users, err
 }
 
 // neutralUser takes over what is needed of the SDK's model, which is five times as large. Whether the account is

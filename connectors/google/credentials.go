@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/oauth2"
 	adc "golang.org/x/oauth2/google"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
@@ -48,8 +47,8 @@ type signIn struct {
 	scopes   []string
 	ask      func(ctx context.Context, send sender) (accessToken, error)
 
-	asking singleflight.Group // so that parallel requests ask for one token, and mu is never held in a wait
-	mu     sync.Mutex
+	mu     sync.Mutex    // never held in a wait
+	asking chan struct{} // closed when whoever asks for a token is done; nil while nobody asks
 	text   string
 	until  time.Time
 }
@@ -83,49 +82,58 @@ func newSignIn(o Options) (*signIn, error) {
 		}
 		s.account = o.Impersonate
 		s.ask = s.bearer(uri, func(ctx context.Context, send sender, claims []byte) (string, error) {
-			return signWithIAM(ctx, send, o.Transport, o.Impersonate, claims)
+			return signWithIAM(ctx, send, o, claims)
 		})
 	case o.Subject != "":
 		return nil, errors.New("google: a subject needs a service account that acts for it: give its key file, or impersonate it")
 	default:
 		s.ask = func(ctx context.Context, _ sender) (accessToken, error) {
-			return defaultToken(ctx, o.Transport, s.scopes...)
+			return defaultToken(ctx, o.Transport, o.Timeout, s.scopes...)
 		}
 	}
 	return s, nil
 }
 
-// token is an access token that is good for now.
+// token is an access token that is good for now. Of parallel requests one asks for it and the others wait, each no longer
+// than its own context lasts; if the one fails or is given up, the next asks for itself.
 func (s *signIn) token(ctx context.Context, send sender) (string, error) {
-	if text := s.current(); text != "" {
-		return text, nil
-	}
-	text, err, _ := s.asking.Do("", func() (any, error) {
-		if text := s.current(); text != "" {
+	for {
+		s.mu.Lock()
+		text, good, asking := s.text, time.Now().Before(s.until), s.asking
+		if !good && asking == nil {
+			s.asking = make(chan struct{})
+		}
+		s.mu.Unlock()
+		switch {
+		case good:
 			return text, nil
+		case asking == nil:
+			return s.renew(ctx, send)
 		}
-		t, err := s.ask(ctx, send)
-		if err != nil {
-			return "", err
+		select {
+		case <-asking:
+		case <-ctx.Done():
+			return "", ctx.Err()
 		}
+	}
+}
+
+// renew asks for a token and, however that ends, lets those go on who wait for it.
+func (s *signIn) renew(ctx context.Context, send sender) (string, error) {
+	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.text, s.until = t.text, time.Now().Add(t.life*9/10)
-		return t.text, nil
-	})
+		close(s.asking)
+		s.asking = nil
+	}()
+	t, err := s.ask(ctx, send)
 	if err != nil {
 		return "", err
 	}
-	return text.(string), nil
-}
-
-func (s *signIn) current() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Now().Before(s.until) {
-		return s.text
-	}
-	return ""
+	s.text, s.until = t.text, time.Now().Add(t.life*9/10)
+	return t.text, nil
 }
 
 // drop forgets a token that was refused, unless another request has replaced it already.
@@ -251,11 +259,12 @@ func (s *signIn) role(at endpoint) string {
 }
 
 // defaultToken gets a token from the application default credentials: GOOGLE_APPLICATION_CREDENTIALS, gcloud's login,
-// workload identity or the machine's own service account.
-func defaultToken(ctx context.Context, base http.RoundTripper, scopes ...string) (accessToken, error) {
+// workload identity or the machine's own service account. All its requests together are bounded by the timeout.
+func defaultToken(ctx context.Context, base http.RoundTripper, timeout time.Duration, scopes ...string) (accessToken, error) {
 	const step = "signing in with the application default credentials"
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: base})
-	found, err := adc.FindDefaultCredentials(ctx, scopes...)
+	bounded, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: base}), timeout)
+	defer cancel()
+	found, err := adc.FindDefaultCredentials(bounded, scopes...)
 	if err != nil {
 		return accessToken{}, &connectors.Error{Directory: vendor, Step: step, Summary: err.Error(), Remedy: "set GOOGLE_APPLICATION_CREDENTIALS, attach a service " +
 			"account to this workload, or give a key file"}
@@ -265,7 +274,7 @@ func defaultToken(ctx context.Context, base http.RoundTripper, scopes ...string)
 		return accessToken{}, ctx.Err()
 	}
 	if err != nil {
-		e := &connectors.Error{Directory: vendor, Step: step, Summary: err.Error(), Remedy: "see that the default credentials are good: gcloud auth application-default print-access-token"}
+		e := &connectors.Error{Directory: vendor, Step: step, Summary: wire.Trouble(err), Remedy: "see that the default credentials are good: gcloud auth application-default print-access-token"}
 		if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 			e.Code, e.Summary = refused.ErrorCode, refused.ErrorDescription
 			if refused.Response != nil {

@@ -88,9 +88,12 @@ type Connector struct {
 // New checks the options and says everything that is missing or wrong at once. It sends nothing.
 func New(o Options) (*Connector, error) {
 	o.Endpoint = cmp.Or(o.Endpoint, "https://admin.googleapis.com")
+	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
 	}
+	sent := &counter{RoundTripper: o.Transport}
+	o.Transport = sent
 	endpointErr := checkAddress("endpoint", o.Endpoint)
 	scope, queryErr := parseQuery(o)
 	units, unitsErr := parseOrgUnits(o)
@@ -105,8 +108,8 @@ func New(o Options) (*Connector, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.rt = &transport{
-		base: o.Transport, auth: auth, log: c.log,
-		timeout: cmp.Or(o.Timeout, time.Minute), pacer: rate.NewLimiter(perSecond, burst),
+		base: sent, auth: auth, log: c.log,
+		timeout: o.Timeout, pacer: rate.NewLimiter(perSecond, burst),
 	}
 	// The discarded log keeps GOOGLE_SDK_GO_LOGGING_LEVEL from printing what people are called.
 	svc, err := admin.NewService(context.Background(), option.WithHTTPClient(&http.Client{Transport: c.rt}),
@@ -132,7 +135,7 @@ type Stats struct {
 
 // Stats returns the counts since New.
 func (c *Connector) Stats() Stats {
-	return Stats{Requests: int(c.rt.requests.Load()), Waited: c.rt.pauses.Total()}
+	return Stats{Requests: int(c.rt.base.requests.Load()), Waited: c.rt.pauses.Total()}
 }
 
 // maxReadings is how often a directory that changes in mid-read is read from the start.

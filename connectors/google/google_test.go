@@ -119,11 +119,11 @@ func TestStatuses(t *testing.T) {
 		"suspended is null":       `{"id":"u1","primaryEmail":"u1@acme.example","archived":false,"suspended":null}`,
 		"archived is only a word": `{"id":"u1","primaryEmail":"u1@acme.example","archived":"false","suspended":false}`,
 	} {
-		t.Run(name+" names the person", func(t *testing.T) {
+		t.Run(name+" names the person by id", func(t *testing.T) {
 			server := &account{answers: map[string]any{"/users": users(element)}}
 			_, err := connect(t, options(server, everybody)).Fetch(t.Context())
 			wantDamaged(t, err)
-			if key, _, _ := strings.Cut(name, " "); !strings.Contains(err.Error(), "u1@acme.example") || !strings.Contains(err.Error(), key) {
+			if key, _, _ := strings.Cut(name, " "); !strings.Contains(err.Error(), `"u1" has no `+key) {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -239,17 +239,16 @@ func TestOrgUnits(t *testing.T) {
 		path  string
 		want  bool
 	}{
-		"the unit":            {[]string{"/Eng"}, false, "/Eng", true},
-		"letter case":         {[]string{"/eng"}, false, "/Eng", true},
-		"below it":            {[]string{"/Eng"}, false, "/Eng/SRE", false},
-		"below it, taken in":  {[]string{"/Eng"}, true, "/Eng/SRE", true},
-		"a longer name":       {[]string{"/Eng"}, true, "/English", false},
-		"above it":            {[]string{"/Eng/SRE"}, true, "/Eng", false},
-		"the root":            {[]string{"/"}, false, "/", true},
-		"below the root":      {[]string{"/"}, false, "/Eng", false},
-		"the root and below":  {[]string{"/"}, true, "/Eng", true},
-		"one of several":      {[]string{"/A", "/B"}, false, "/B", true},
-		"no unit is reported": {[]string{"/A"}, true, "", false},
+		"the unit":           {[]string{"/Eng"}, false, "/Eng", true},
+		"letter case":        {[]string{"/eng"}, false, "/Eng", true},
+		"below it":           {[]string{"/Eng"}, false, "/Eng/SRE", false},
+		"below it, taken in": {[]string{"/Eng"}, true, "/Eng/SRE", true},
+		"a longer name":      {[]string{"/Eng"}, true, "/English", false},
+		"above it":           {[]string{"/Eng/SRE"}, true, "/Eng", false},
+		"the root":           {[]string{"/"}, false, "/", true},
+		"below the root":     {[]string{"/"}, false, "/Eng", false},
+		"the root and below": {[]string{"/"}, true, "/Eng", true},
+		"one of several":     {[]string{"/A", "/B"}, false, "/B", true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -268,6 +267,16 @@ func TestOrgUnits(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no unit is reported", func(t *testing.T) {
+		person := user("u1", "")
+		o := options(&account{answers: map[string]any{"/users": users(person), "/users/u1": person}}, connectors.Query{Mode: connectors.ScopeOrgUnits})
+		o.OrgUnits, o.SubUnits = []string{"/A"}, true
+		c := connect(t, o)
+		_, err := c.Fetch(t.Context())
+		wantDamaged(t, err)
+		_, err = c.Lookup(t.Context(), "u1")
+		wantDamaged(t, err)
+	})
 	t.Run("the paths are quoted", func(t *testing.T) {
 		server := &account{answers: map[string]any{"/users": users()}}
 		o := options(server, connectors.Query{Mode: connectors.ScopeOrgUnits})

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	admin "google.golang.org/api/admin/directory/v1"
@@ -31,6 +32,7 @@ type group struct {
 type directory struct {
 	groups map[connectors.GroupID]group
 	scope  []connectors.GroupID
+	whole  sync.Map // by id, whether the whole account is a member, as far as it was asked for
 }
 
 // A membership is a group with the people in it and in the groups within.
@@ -169,8 +171,8 @@ func (c *Connector) walk(ctx context.Context, known *directory, start []connecto
 					return nil
 				case noSuch(err):
 					return fmt.Errorf("google: listing the members of group %s (%s): %w (run again)", id, own.Email, errChanged)
-				case err == nil && own.size > 0 && read[i].listed == 0:
-					return connectors.Damaged(vendor, "listing the members of group "+string(id), "nobody is listed and Google counts %d members; run again", own.size)
+				case err == nil && read[i].listed == 0:
+					return countedEmpty(id, own.size)
 				}
 				return err
 			}))
@@ -190,6 +192,14 @@ func (c *Connector) walk(ctx context.Context, known *directory, start []connecto
 		})
 	}
 	return met, nil
+}
+
+// countedEmpty is an error if Google counts members of a group whose listing holds nobody.
+func countedEmpty(id connectors.GroupID, size int64) error {
+	if size == 0 {
+		return nil
+	}
+	return connectors.Damaged(vendor, "listing the members of group "+string(id), "nobody is listed and Google counts %d members; run again", size)
 }
 
 // expand collects the people of a group and of the groups in it. Groups that hold each other are each taken once.
@@ -234,7 +244,7 @@ func (c *Connector) readDirect(ctx context.Context, id connectors.GroupID) (dire
 		case m.Type == "EXTERNAL":
 			external++
 		case m.Id == "":
-			return connectors.Damaged(vendor, step, "a member %q has no id", m.Email)
+			return connectors.Damaged(vendor, step, "member %d has no id", d.listed)
 		case m.Type == "USER":
 			d.people = append(d.people, connectors.UserID(m.Id))
 		case m.Type == "GROUP":

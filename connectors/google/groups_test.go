@@ -201,7 +201,7 @@ func TestLookup(t *testing.T) {
 		"a foreign 404":               {everybody, "u1", "", set(me, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }), "", "does not look like Google"},
 		"somebody else":               {everybody, "u1", "", set(me, user("u2", "")), "", "nothing was concluded"},
 		"an address for an id":        {everybody, "u1@acme.example", "", set("/users/u1@acme.example", user("u1", "")), "", "nothing was concluded"},
-		"without a status":            {everybody, "u1", "", set(me, `{"kind":"admin#directory#user","id":"u1","primaryEmail":"a@b"}`), "", `"a@b" has no suspended`},
+		"without a status":            {everybody, "u1", "", set(me, `{"kind":"admin#directory#user","id":"u1","primaryEmail":"a@b"}`), "", `"u1" has no suspended`},
 		"an answer of another kind":   {everybody, "u1", "", set(me, strings.Replace(user("u1", ""), "#user\"", "#group\"", 1)), "", "nothing was concluded"},
 		"not allowed to see a person": {everybody, "u1", "", set(me, refusing(403, "forbidden", "no")), "", "Users > Read"},
 	}

@@ -93,14 +93,14 @@ func signWithKey(text string, claims []byte) (string, error) {
 }
 
 // signWithIAM has IAM sign the claims in the service account's name, so that there is no key to keep.
-func signWithIAM(ctx context.Context, send sender, base http.RoundTripper, account string, claims []byte) (string, error) {
-	step := "having IAM sign for " + account
-	token, err := defaultToken(ctx, base, scopePlatform)
+func signWithIAM(ctx context.Context, send sender, o Options, claims []byte) (string, error) {
+	step := "having IAM sign for " + o.Impersonate
+	token, err := defaultToken(ctx, o.Transport, o.Timeout, scopePlatform)
 	if err != nil {
 		return "", err
 	}
 	got, err := send(ctx, step, func() (*http.Request, error) {
-		address := googleIAM + "/v1/projects/-/serviceAccounts/" + url.PathEscape(account) + ":signJwt"
+		address := googleIAM + "/v1/projects/-/serviceAccounts/" + url.PathEscape(o.Impersonate) + ":signJwt"
 		req, err := post(ctx, address, "application/json", marshal(map[string]string{"payload": string(claims)}))
 		if err == nil {
 			req.Header.Set("Authorization", "Bearer "+token.text)

@@ -48,7 +48,10 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 		return connectors.Found{}, err
 	}
 	found := connectors.Found{Known: true, User: person}
-	if c.opts.Query.Mode == connectors.ScopeOrgUnits && !c.units.has(u.OrgUnitPath) {
+	switch in, err := c.inUnits(u); {
+	case err != nil:
+		return connectors.Found{}, err
+	case !in:
 		found.Outside = "in organizational unit " + u.OrgUnitPath
 		return found, nil
 	}
@@ -93,19 +96,29 @@ func (c *Connector) lookupDeleted(ctx context.Context, id connectors.UserID) (co
 // lookupQuery asks by Google's search whether UserQuery still means this person.
 func (c *Connector) lookupQuery(ctx context.Context, u *admin.User) (outside string, err error) {
 	query := c.opts.UserQuery + " email=" + quote(u.PrimaryEmail)
-	got, err := c.svc.Users.List().Customer(c.customer).Query(query).MaxResults(userPage).
-		Fields("kind", "nextPageToken", "users(id,primaryEmail,suspended,archived)").Context(ctx).Do()
-	if err != nil {
-		return "", plain("listing the users", err)
-	}
-	if slices.ContainsFunc(got.Users, func(hit *admin.User) bool { return hit.Id == u.Id }) {
-		return "", nil
+	in := false
+	err = list(ctx, "listing the users", func(ctx context.Context, token string) ([]*admin.User, string, error) {
+		call := c.svc.Users.List().Customer(c.customer).Query(query).MaxResults(userPage)
+		if token != "" {
+			call.PageToken(token)
+		}
+		got, err := call.Fields("kind", "nextPageToken", "users(id,primaryEmail,suspended,archived)").Context(ctx).Do()
+		if err != nil {
+			return nil, "", err
+		}
+		return got.Users, got.NextPageToken, nil
+	}, func(hit *admin.User) string { return hit.Id }, func(hit *admin.User) error {
+		in = in || hit.Id == u.Id
+		return nil
+	})
+	if err != nil || in {
+		return "", err
 	}
 	return "not found by the query " + c.opts.UserQuery, nil
 }
 
 // inScopeGroup tells whether the person is in a group of the scope, or in a group within. Google answers that itself,
-// except across its domains, where the members are listed.
+// except across its domains, where the members are listed, and for whoever is in it with the whole account.
 func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (bool, error) {
 	d := c.known.Load()
 	if d == nil {
@@ -120,7 +133,11 @@ func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (boo
 		var in bool
 		switch e, refused := errors.AsType[*connectors.Error](err); {
 		case err == nil:
-			in = got.IsMember
+			if in = got.IsMember; !in {
+				if in, err = c.holdsAll(ctx, d, group); err != nil {
+					return false, err
+				}
+			}
 		case refused && e.Status == http.StatusBadRequest:
 			read, err := c.walk(ctx, d, []connectors.GroupID{group})
 			if err != nil {
@@ -136,6 +153,21 @@ func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (boo
 		}
 	}
 	return false, nil
+}
+
+// holdsAll tells whether the whole account is a member of the group, or of one within. The members are listed for it
+// once after each reading, not taken from the reading, which a lookup is there to contradict.
+func (c *Connector) holdsAll(ctx context.Context, d *directory, id connectors.GroupID) (bool, error) {
+	if all, ok := d.whole.Load(id); ok {
+		return all.(bool), nil
+	}
+	read, err := c.walk(ctx, d, []connectors.GroupID{id})
+	if err != nil {
+		return false, err
+	}
+	_, all := read.expand(id)
+	d.whole.Store(id, all)
+	return all, nil
 }
 
 // Members lists the people of one group and of the groups in it, sorted by id.
@@ -155,6 +187,9 @@ func (c *Connector) Members(ctx context.Context, id connectors.GroupID) (members
 
 func (c *Connector) members(ctx context.Context, id connectors.GroupID) ([]connectors.UserID, bool, error) {
 	top, err := c.readDirect(ctx, id)
+	if err == nil && top.listed == 0 {
+		err = c.confirmEmpty(ctx, id)
+	}
 	switch {
 	case noSuch(err):
 		return nil, false, nil
@@ -187,4 +222,16 @@ func (c *Connector) members(ctx context.Context, id connectors.GroupID) ([]conne
 		people = slices.Compact(people)
 	}
 	return people, true, nil
+}
+
+// confirmEmpty is an error unless Google counts nobody in a group whose listing holds nobody.
+func (c *Connector) confirmEmpty(ctx context.Context, id connectors.GroupID) error {
+	got, err := c.svc.Groups.Get(string(id)).Fields("kind", "id", "directMembersCount").Context(ctx).Do()
+	switch step := "reading group " + string(id); {
+	case err != nil:
+		return plain(step, err)
+	case got.Id != string(id):
+		return connectors.Damaged(vendor, step, "it is about %q", got.Id)
+	}
+	return countedEmpty(id, got.DirectMembersCount)
 }

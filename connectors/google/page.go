@@ -15,7 +15,7 @@ import (
 
 // An endpoint is what a request of this package asks for and what its answer must hold.
 type endpoint struct {
-	step  string // what it does, for messages
+	step  string // what it does, for messages: without the query, which may hold an address
 	kind  string // the answer's own word for itself, "" where it has none
 	list  bool
 	key   string   // where a list stands
@@ -42,13 +42,12 @@ func endpointOf(u *url.URL) endpoint {
 		e.step, e.kind, e.list, e.key, e.must = "listing the deleted users", "admin#directory#users", true, "users", []string{"id"}
 	case parts[0] == "users" && len(parts) == 1:
 		e.step, e.kind, e.list, e.key, e.must = "listing the users", "admin#directory#users", true, "users", mustUser
-		if query := q.Get("query"); query != "" {
-			e.step += " with " + query
-		}
 	case parts[0] == "users":
 		e.step, e.kind, e.must = "reading user "+e.id, "admin#directory#user", mustUser
 	case len(parts) == 1:
 		e.step, e.kind, e.list, e.key, e.must = "listing the groups", "admin#directory#groups", true, "groups", []string{"id", "email"}
+	case len(parts) == 2:
+		e.step, e.kind, e.must = "reading group "+e.id, "admin#directory#group", []string{"id", "directMembersCount"}
 	case len(parts) == 4:
 		e.step, e.must = "asking whether user "+parts[3]+" is in group "+e.id, []string{"isMember"}
 	default:
@@ -78,7 +77,7 @@ func (e endpoint) check(a *wire.Answer) error {
 		return connectors.Damaged(vendor, e.step, "its kind is %q, not %q", kind, e.kind)
 	}
 	if !e.list {
-		return e.checkObject(object)
+		return e.checkObject(object, 1)
 	}
 	return e.checkList(object)
 }
@@ -98,15 +97,15 @@ func (e endpoint) checkList(object map[string]json.RawMessage) error {
 		if element == nil {
 			return connectors.Damaged(vendor, e.step, "element %d is null", i+1)
 		}
-		if err := e.checkObject(element); err != nil {
+		if err := e.checkObject(element, i+1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkObject wants each of the keys there, with a value of its type.
-func (e endpoint) checkObject(object map[string]json.RawMessage) error {
+// checkObject wants each of the keys there, with a value of its type. place is where the object stands in the answer.
+func (e endpoint) checkObject(object map[string]json.RawMessage, place int) error {
 	for _, key := range e.must {
 		value := object[key]
 		sound := len(value) > 2 && value[0] == '"'
@@ -114,19 +113,17 @@ func (e endpoint) checkObject(object map[string]json.RawMessage) error {
 			sound = string(value) == "true" || string(value) == "false"
 		}
 		if !sound {
-			return connectors.Damaged(vendor, e.step, "%s has no %s", describe(object), key)
+			return connectors.Damaged(vendor, e.step, "%s has no %s", describe(object, place), key)
 		}
 	}
 	return nil
 }
 
-// describe names an object whose answer is damaged, by address or id.
-func describe(object map[string]json.RawMessage) string {
-	for _, key := range []string{"primaryEmail", "email", "id"} {
-		var text string
-		if json.Unmarshal(object[key], &text) == nil && text != "" {
-			return fmt.Sprintf("%q", text)
-		}
+// describe names an object whose answer is damaged, by its id or its place: addresses are in no message.
+func describe(object map[string]json.RawMessage, place int) string {
+	var id string
+	if json.Unmarshal(object["id"], &id) == nil && id != "" {
+		return fmt.Sprintf("%q", id)
 	}
-	return "an element"
+	return fmt.Sprintf("element %d", place)
 }

@@ -28,17 +28,27 @@ const (
 	burst     = 200
 )
 
+// A counter counts the requests sent, those of the library behind the default credentials too.
+type counter struct {
+	http.RoundTripper
+	requests atomic.Int64
+}
+
+func (c *counter) RoundTrip(req *http.Request) (*http.Response, error) {
+	c.requests.Add(1)
+	return c.RoundTripper.RoundTrip(req)
+}
+
 // transport is the http.RoundTripper below the SDK. It goes beyond what one should do, on purpose: it retries, which
 // the SDK does not, and it returns an error for every answer that is not a sound 200. What it passes up is complete, so
 // the SDK never sees what it would take for nobody: null, a 204, a page without its list, a person without a status.
 type transport struct {
-	base     http.RoundTripper
-	auth     *signIn
-	timeout  time.Duration
-	pacer    *rate.Limiter
-	log      *slog.Logger
-	requests atomic.Int64
-	pauses   wire.Pauses
+	base    *counter
+	auth    *signIn
+	timeout time.Duration
+	pacer   *rate.Limiter
+	log     *slog.Logger
+	pauses  wire.Pauses
 
 	mu    sync.Mutex
 	until time.Time // the quota is used up until then
@@ -118,7 +128,6 @@ func (t *transport) send(ctx context.Context, step string, build func() (*http.R
 func (t *transport) exchange(req *http.Request) (*wire.Answer, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), t.timeout)
 	defer cancel()
-	t.requests.Add(1)
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return nil, err

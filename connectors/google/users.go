@@ -32,11 +32,13 @@ func (c *Connector) readUsers(ctx context.Context) ([]connectors.User, error) {
 	g.SetLimit(parallel)
 	for i, path := range c.units.paths {
 		g.Go(recovered(func() (err error) {
-			read[i], err = c.listUsers(ctx, unitQuery(path, c.opts.UserQuery))
-			if err == nil && len(read[i]) == 0 {
+			if read[i], err = c.listUsers(ctx, unitQuery(path, c.opts.UserQuery)); err != nil {
+				return fmt.Errorf("google: organizational unit %s: %w", path, err)
+			}
+			if len(read[i]) == 0 {
 				c.log.Warn("nobody is in the organizational unit", "path", path)
 			}
-			return err
+			return nil
 		}))
 	}
 	if err := g.Wait(); err != nil {
@@ -82,14 +84,26 @@ func (c *Connector) listUsers(ctx context.Context, query string) ([]connectors.U
 		}
 		return got.Users, got.NextPageToken, nil
 	}, func(u *admin.User) string { return u.Id }, func(u *admin.User) error {
-		if c.opts.Query.Mode == connectors.ScopeOrgUnits && !c.units.has(u.OrgUnitPath) {
-			return nil
+		if in, err := c.inUnits(u); err != nil || !in {
+			return err
 		}
 		person, err := c.neutralUser(u)
 		users = append(users, person)
 		return err
 	})
 	return users, err
+}
+
+// inUnits tells whether the person's organizational unit belongs, as every unit does outside mode org_units. An answer
+// without the unit does not say.
+func (c *Connector) inUnits(u *admin.User) (bool, error) {
+	if c.opts.Query.Mode != connectors.ScopeOrgUnits {
+		return true, nil
+	}
+	if u.OrgUnitPath == "" {
+		return false, connectors.Damaged(vendor, "reading user "+u.Id, "it has no orgUnitPath")
+	}
+	return c.units.has(u.OrgUnitPath), nil
 }
 
 // neutralUser maps one person. The transport has seen that suspended and archived are there.

@@ -40,7 +40,8 @@ func (s *Graph) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	token := fmt.Sprintf("sim-graph-token-%d", len(s.tokens)+1)
+	token := fmt.Sprintf("%s.%s.sim-graph-token-%d", encodePart(`{"typ":"JWT","alg":"none"}`),
+		encodePart(fmt.Sprintf(`{"tid":%q}`, s.options.TenantID)), len(s.tokens)+1)
 	s.tokens[token] = time.Now().Add(accessTokenLife)
 	s.mu.Unlock()
 	life := int(accessTokenLife / time.Second)
@@ -48,6 +49,8 @@ func (s *Graph) token(w http.ResponseWriter, r *http.Request) {
 		"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token,
 	})
 }
+
+func encodePart(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 // RevokeTokens ends every access token at once.
 func (s *Graph) RevokeTokens() {
