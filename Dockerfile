@@ -10,12 +10,13 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 # For builds behind a private module proxy.
 ARG GOPROXY
+ENV GOCACHE=/go/build-cache
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 # TAGS=-tags=noentra leaves the Graph SDK out, which takes minutes and gigabytes to compile.
 ARG TAGS=
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' ${TAGS} -o /out/rootly-idp-sync ./cmd/rootly-idp-sync
 RUN mkdir -p /out/data /out/tmp && cp "$(go env GOROOT)/lib/time/zoneinfo.zip" /out/
 
