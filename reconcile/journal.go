@@ -17,6 +17,28 @@ type Link struct {
 	Group  *GroupValues
 	// Stuck counts, per attribute, how often the server accepted a value and did not keep it.
 	Stuck map[string]Stuck
+	// Left is since when the directory has known no such person any more, zero while it knows them: delete_after counts
+	// from it.
+	Left time.Time
+	// OnCall is since when the person's leaving has been held because Rootly would page them, zero when it is not.
+	OnCall time.Time
+	// Contested counts, per attribute and per membership, how often in a row somebody else turned back what we wrote.
+	Contested map[string]Contest
+}
+
+// A Contest is one value that we and another writer keep setting in turn.
+type Contest struct {
+	Value string `json:"value"` // what they set
+	Times int    `json:"times"` // cycles in a row in which it was turned back
+}
+
+// A Quarantine says that the cycles as a whole keep failing: until Next only a changed configuration, a changed secret or
+// an order to run begins one. It ends with the first good cycle, which takes nothing away.
+type Quarantine struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"` // for people: what is wrong and where to mend it
+	Cause  string    `json:"cause"`  // one word that stays the same while the reason does: "credentials", "endpoint", "objects"
+	Next   time.Time `json:"next"`
 }
 
 // Stuck is one attribute value that the server did not keep.
@@ -80,6 +102,8 @@ type Ledger struct {
 	Spent map[Axis]int
 	// Pinned are the directory ids of people and groups that undo restored: they are left as they are until unpinned.
 	Pinned map[string]bool
+	// Quarantine is the one that the next good cycle ends, nil when there is none.
+	Quarantine *Quarantine
 }
 
 // A HeldSet is an immutable batch of losses of one axis. It is released by one approval, which is good for one use
