@@ -80,11 +80,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, guard, removals, state`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, state`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, guard, removals, state`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, state`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",
