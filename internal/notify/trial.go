@@ -50,7 +50,7 @@ func (n *Notifier) Test(ctx context.Context, channel string, event Event, now ti
 // sample is a first message of an event, as it would be.
 func (n *Notifier) sample(e Event, channel string, now time.Time) Message {
 	var s state
-	s = s.observe(samples(now).conditions(now, now, time.Nanosecond), func(have Event) bool { return have == e }, func(Event) bool { return true }, now)
+	s = s.observe(samples(e, now).conditions(now, now, 4*time.Hour), func(have Event) bool { return have == e }, func(Event) bool { return true }, now)
 	for _, b := range s.due() {
 		m := n.compose(s, b, channel, now)
 		m.ID = digest(m.ID, now.String()) // each test is a message of its own
@@ -60,11 +60,14 @@ func (n *Notifier) sample(e Event, channel string, now time.Time) Message {
 	return Message{} // every event has a sample, as a test holds
 }
 
-// samples are facts in which every event occurs, and none is told by another.
-func samples(now time.Time) Facts {
+// samples are facts in which an event occurs, and no other event tells of it.
+func samples(e Event, now time.Time) Facts {
 	leaver := Leaver{ID: "00u1", UserName: "alice@example.com", Schedule: "Payments primary", Until: now.Add(2 * day)}
 	gone := Leaver{ID: "00u2", UserName: "bob@example.com", Schedule: "Payments secondary", Until: now}
-	f := Facts{
+	if e == NoGoodCycle {
+		return Facts{Planned: true, LastGood: now.Add(-5 * time.Hour), Error: "read target: answered 503 Service Unavailable"}
+	}
+	return Facts{
 		Planned: true, Managed: 412,
 		Held: []reconcile.HeldSet{{
 			Fingerprint: "3f9b61c20d47", Axis: reconcile.AxisDeactivations, Created: now, Reason: "2 of 412 people would be deactivated",
@@ -78,7 +81,6 @@ func samples(now time.Time) Facts {
 		LastGood:    now.Add(-5 * time.Hour),
 		Reload:      "target.url (line 14) is missing",
 	}
-	return f
 }
 
 func join(events []Event) string {
