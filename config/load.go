@@ -171,7 +171,7 @@ func (l *loader) resolve(dir string) {
 		}
 		cfg.State = State{None: true}
 	}
-	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.State.Path}
+	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.Rootly.APIKeyFile, &cfg.State.Path}
 	if okta := cfg.Source.Okta; okta != nil {
 		paths = append(paths, &okta.APITokenFile, &okta.PrivateKeyFile)
 	}
@@ -190,6 +190,7 @@ func (l *loader) resolve(dir string) {
 		}
 		paths = append(paths, &file.Path, &file.GroupsPath)
 	}
+	paths = append(paths, l.notifyPaths()...)
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
