@@ -24,6 +24,8 @@ type Finder struct {
 	// UnknownUser and UnknownGroup are well-formed ids of nobody and nothing.
 	UnknownUser  connectors.UserID
 	UnknownGroup connectors.GroupID
+	// Listed is set when only a listing tells the connector that somebody is unassigned, which Lookup has to say.
+	Listed bool
 	// Live returns a directory like Harness.Server's that is the caller's own to change.
 	Live func(tb testing.TB) Live
 }
@@ -325,9 +327,10 @@ func checkChanges(t *testing.T, h Harness) {
 				t.Fatal("the harness's directory has nobody active")
 			}
 			id := h.Want.Users[i].ID
+			listed := name == "unassigned" && h.Finder.Listed
 			checkChange(t, h, live, func() { change(id) }, lookup(id), func(a answered) error {
-				if !tc.left(a.Found) {
-					return fmt.Errorf("it says %+v", a.Found)
+				if !tc.left(a.Found) || a.Found.Listed != listed {
+					return fmt.Errorf("it says %+v, want Listed %v", a.Found, listed)
 				}
 				return nil
 			})

@@ -164,7 +164,7 @@ func TestConformance(t *testing.T) {
 				func(g sim.Group) bool { return g.Name == founded[0].Name || strings.HasPrefix(g.Name, founded[1].Name) }),
 			lists: []connectortest.List{users, assigned, groups, members},
 			asked: connectortest.Finder{
-				Lists: []connectortest.List{members, assigned}, Objects: []connectortest.Object{person, app},
+				Lists: []connectortest.List{members, assigned}, Objects: []connectortest.Object{person, app}, Listed: true,
 			},
 		},
 		"groups": {

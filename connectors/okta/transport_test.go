@@ -310,7 +310,7 @@ func TestRepeatedPages(t *testing.T) {
 			server := scripted(script...)
 			_, err := connect(t, server, everybody).Fetch(t.Context())
 			wantDamaged(t, err)
-			if server.requests() > maxEmptyPages+2 {
+			if server.requests() > 12 {
 				t.Errorf("%d requests", server.requests())
 			}
 		})
