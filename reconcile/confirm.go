@@ -156,7 +156,7 @@ func askPerson(ctx context.Context, finder connectors.Finder, rules *Rules, befo
 	}
 	switch {
 	case v.standing == standOut && found.Listed && !before.without(p.id):
-		return finding{proof: unproven, text: "asked again, a listing says so too (" + v.text + "); " + onceText}
+		return finding{proof: unproven, text: "asked again, a listing says so too: " + v.text + "; " + onceText}
 	case v.standing == standDisabled, v.standing == standOut:
 		return finding{proof: confirmed, verdict: v}
 	case v.standing == standFailed, v.standing == standStaged, v.standing == standExcluded:

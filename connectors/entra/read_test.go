@@ -197,8 +197,8 @@ func TestPermissionHoles(t *testing.T) {
 		"people, listed":        {everybody, sim.GraphOptions{Forbidden: []string{"users"}}, []string{"403 Authorization_RequestDenied listing the users", "User.Read.All", "Grant admin consent"}},
 		"people, half":          {everybody, sim.GraphOptions{Blind: true}, []string{"accountEnabled is not shown", "User.Read.All"}},
 		"members, half":         {members, sim.GraphOptions{Blind: true}, []string{"accountEnabled is not shown", "User.Read.All"}},
-		"groups":                {members, sim.GraphOptions{Forbidden: []string{"groups"}}, []string{"listing the groups", "GroupMember.Read.All"}},
-		"assignments":           {assigned, sim.GraphOptions{Forbidden: []string{"servicePrincipals"}}, []string{"Application.Read.All", "Grant admin consent"}},
+		"groups":                {members, sim.GraphOptions{Forbidden: []string{"groups"}}, []string{"403 Authorization_RequestDenied listing the groups", "GroupMember.Read.All", "Grant admin consent"}},
+		"assignments":           {assigned, sim.GraphOptions{Forbidden: []string{"servicePrincipals"}}, []string{"403 Authorization_RequestDenied reading the enterprise application", "Application.Read.All", "Grant admin consent"}},
 		"a hidden group":        {members, sim.GraphOptions{Hidden: []string{"team"}}, []string{`group "team" hides its membership`, "Member.Read.Hidden"}},
 		"a hidden assigned one": {assigned, sim.GraphOptions{Hidden: []string{"team"}}, []string{`group "team" hides its membership`, "Member.Read.Hidden"}},
 	}
