@@ -68,10 +68,11 @@ type pushed struct {
 	spared         map[connectors.UserID]bool // members of the second reading only: not in, and not taken out
 	candidate      string                     // SCIM id of the group that adopt would take over for a frozen one
 	managedMembers int                        // current members that are ours and active
+	role           bool                       // carries roles in Rootly
 }
 
 func (g *pushed) ref() Ref {
-	r := Ref{Kind: KindGroup, Source: g.id, Name: g.want.DisplayName}
+	r := Ref{Kind: KindGroup, Source: g.id, Name: g.want.DisplayName, Role: g.role}
 	switch {
 	case g.target != nil:
 		r.Target = g.target.ID

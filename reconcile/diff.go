@@ -132,7 +132,7 @@ func (d *desk) nameGroups(changes []Change) {
 		g := &d.reading.groups[i]
 		for _, m := range g.Members {
 			if c := leaving[m.Value]; c != nil {
-				c.Groups = append(c.Groups, Ref{Kind: KindGroup, Target: g.ID, Name: g.DisplayName})
+				c.Groups = append(c.Groups, Ref{Kind: KindGroup, Target: g.ID, Name: g.DisplayName, Role: d.roleInRootly(g)})
 			}
 		}
 	}
