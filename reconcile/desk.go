@@ -101,6 +101,7 @@ type desk struct {
 	// bystanders are SCIM ids of unowned people in a conflict: their memberships are left alone as well.
 	bystanders map[string]bool
 	notes      []Note
+	unseen     bool // Rootly shows nobody's telephone numbers
 }
 
 // newDesk judges everybody: those the directory lists, then those it no longer lists but we still own.
@@ -113,6 +114,7 @@ func newDesk(rules *Rules, in reading) *desk {
 		userAt:     make(map[string]int32, len(in.users)),
 		groupAt:    map[string]int{},
 		bystanders: map[string]bool{},
+		unseen:     showsNoPhones(in.users),
 	}
 	for i := range in.users {
 		d.userAt[in.users[i].ID] = int32(i)

@@ -43,7 +43,7 @@ func (d *desk) bringIn(p *person) []Change {
 	have := UserValues{}
 	switch {
 	case p.target != nil:
-		have, c.emails = valuesOf(p.target), p.target.Emails
+		have, c.emails = d.valuesOf(p), p.target.Emails
 	case p.link != nil && p.link.User != nil && !p.link.User.Active:
 		// We deactivated the account and the server hides such accounts: it is there, and comes back by its id.
 		have = *p.link.User

@@ -255,7 +255,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	slices.SortStableFunc(applied, byPhase(applied))
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: d.allNotes(), Counts: d.counts(),
-		Writes: writes(applied), snapshot: d.snapshot, short: r.short, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
+		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
 	}
 	for id, i := range d.ownerOf {
@@ -374,6 +374,7 @@ func (d *desk) allNotes() []Note {
 			notes = append(notes, *n)
 		}
 	}
+	notes = append(notes, d.unseenPhones()...)
 	return append(append(notes, d.unmatchedPush()...), d.unmatchedRoles()...)
 }
 

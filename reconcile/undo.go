@@ -102,7 +102,7 @@ func (u *undoing) reverseUser(c Change) {
 		u.note(p.ref(), NoteLeft, text, "")
 		return
 	}
-	have := valuesOf(p.target)
+	have := u.valuesOf(p)
 	switch c.Verb {
 	case VerbCreate:
 		if have.Active {
