@@ -59,7 +59,8 @@ func (d *desk) matchGroups() {
 			d.leaveGroup(g)
 		case g.link != nil && g.target != nil && g.foreign():
 			d.freezeGroup(g, NoteConflict, fmt.Sprintf("the group we manage now carries the externalId %q of another directory group", g.target.ExternalID),
-				"another provisioning writes to Rootly as well; switch it off, then clear the externalId there")
+				"another provisioning writes to Rootly as well; switch it off, then, if it is this group: "+adoptCommand(quoted(g.ref().Name)))
+			g.candidate = g.target.ID
 		case g.want.DisplayName == "":
 			d.freezeGroup(g, NoteUnmapped, "the group has no name in the directory", "name it there")
 		case g.target == nil && g.frozen == nil:

@@ -237,4 +237,31 @@ func TestTheNativeProvisioningSwitchedOnAgainFreezesEverybody(t *testing.T) {
 	if !strings.Contains(describe(r.Plan), "now carries the externalId") {
 		t.Errorf("plan:\n%s", describe(r.Plan))
 	}
+
+	in.adoptAll() // the other one is off for good
+	p, err := in.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := shape(p), map[string]int{"update user": 3}; !maps.Equal(got, want) {
+		t.Errorf("plan %v, want %v:\n%s", got, want, describe(p))
+	}
+	in.mustCycle()
+	in.quiet()
+}
+
+// An account of ours with another externalId, whose person has left, may be somebody else's by now: no adopt --all takes it.
+func TestALeaversContestedAccountIsNotAdopted(t *testing.T) {
+	in := takeOver(t, fromKeycloak, noPhones)
+	in.mustCycle()
+	if err := in.sim.SCIM.EditUser("eve.jones@acme.com", func(u *sim.SCIMUser) { u.ExternalID = "somebody-else" }); err != nil {
+		t.Fatal(err)
+	}
+	directory := in.planner.Source.(roster)
+	directory.Users = slices.DeleteFunc(slices.Clone(directory.Users), func(u connectors.User) bool { return u.ID == "id-eve" })
+	in.planner.Source = directory
+	in.adoptAll()
+	if p, err := in.plan(); err != nil || !p.Empty() || len(p.Held) > 0 {
+		t.Errorf("plan: %v\n%s", err, describe(p))
+	}
 }
