@@ -82,8 +82,8 @@ func (r Ref) shown() string {
 }
 
 // roles sets apart who gains and who loses a role group, above all changes.
-func (t *text) roles(p Plan) {
-	moves := append(roleMoves(p.Changes, false), roleMoves(p.Held, true)...)
+func (t *text) roles(changes, held []Change) {
+	moves := append(roleMoves(changes, false), roleMoves(held, true)...)
 	if len(moves) == 0 {
 		return
 	}
@@ -95,8 +95,8 @@ func (t *text) roles(p Plan) {
 }
 
 // roles is text.roles in Markdown.
-func (m *markdown) roles(p Plan) {
-	moves := append(roleMoves(p.Changes, false), roleMoves(p.Held, true)...)
+func (m *markdown) roles(changes, held []Change) {
+	moves := append(roleMoves(changes, false), roleMoves(held, true)...)
 	if len(moves) == 0 {
 		return
 	}
