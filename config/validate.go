@@ -26,7 +26,7 @@ func (l *loader) validate() {
 	l.schedule()
 	l.source()
 	l.scope()
-	l.patterns("groups.push", l.cfg.Groups.Push)
+	l.groups()
 	l.patterns("guard.protect", l.cfg.Guard.Protect)
 	l.phoneRegion()
 	l.target()

@@ -68,10 +68,11 @@ type pushed struct {
 	spared         map[connectors.UserID]bool // members of the second reading only: not in, and not taken out
 	candidate      string                     // SCIM id of the group that adopt would take over for a frozen one
 	managedMembers int                        // current members that are ours and active
+	role           bool                       // carries roles in Rootly
 }
 
 func (g *pushed) ref() Ref {
-	r := Ref{Kind: KindGroup, Source: g.id, Name: g.want.DisplayName}
+	r := Ref{Kind: KindGroup, Source: g.id, Name: g.want.DisplayName, Role: g.role}
 	switch {
 	case g.target != nil:
 		r.Target = g.target.ID
@@ -100,6 +101,7 @@ type desk struct {
 	// bystanders are SCIM ids of unowned people in a conflict: their memberships are left alone as well.
 	bystanders map[string]bool
 	notes      []Note
+	unseen     bool // Rootly shows nobody's telephone numbers
 }
 
 // newDesk judges everybody: those the directory lists, then those it no longer lists but we still own.
@@ -112,6 +114,7 @@ func newDesk(rules *Rules, in reading) *desk {
 		userAt:     make(map[string]int32, len(in.users)),
 		groupAt:    map[string]int{},
 		bystanders: map[string]bool{},
+		unseen:     showsNoPhones(in.users),
 	}
 	for i := range in.users {
 		d.userAt[in.users[i].ID] = int32(i)

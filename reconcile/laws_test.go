@@ -62,7 +62,11 @@ func drawWorld(rt *rapid.T) *world {
 			w.linkedGroup(g)
 		}
 	}
-	w.rules(func(o *RuleOptions) { o.Where = `user.department != "Sales"` })
+	w.rules(func(o *RuleOptions) {
+		o.Where = `user.department != "Sales"`
+		o.Privileged = rapid.SampledFrom([][]string{nil, {"oncall-0"}, {"oncall-*"}}).Draw(rt, "role groups")
+		o.OnRemoved = rapid.SampledFrom([]OnRemoved{OnRemovedLeave, OnRemovedEmpty, OnRemovedDelete}).Draw(rt, "groups that are gone")
+	})
 	if flip("first contact", 5) {
 		w.in.ledger.Rules = ""
 	}
@@ -139,7 +143,8 @@ func TestOnlyOwnObjectsLoseAnything(t *testing.T) {
 		}
 		frozen := map[string]bool{}
 		for _, n := range p.Notes {
-			if n.Kind != NoteStuck {
+			// Whoever has a note is frozen, but for these: what is not kept, role groups, and groups that are gone.
+			if n.Kind != NoteStuck && n.Kind != NoteRole && !(n.Kind == NoteLeft && n.Object.Kind == KindGroup) {
 				frozen[string(n.Object.Kind)+n.Object.Source] = true
 			}
 		}
@@ -148,6 +153,9 @@ func TestOnlyOwnObjectsLoseAnything(t *testing.T) {
 				rt.Fatalf("%s touches a frozen object: %q", c.Key(), lines(p))
 			}
 			for _, m := range c.Members {
+				if c.Why == WhyGone && w.in.ledger.Users[connectors.UserID(m.User.Source)].Target != m.User.Target {
+					rt.Fatalf("%s takes %s out, who is not ours: %q", c.Key(), m.User.Name, lines(p))
+				}
 				if m.User.Source != "" && frozen[string(KindUser)+m.User.Source] {
 					rt.Fatalf("%s moves frozen %s: %q", c.Key(), m.User.Name, lines(p))
 				}
@@ -167,7 +175,7 @@ func TestTighterLimitsLetNothingMoreThrough(t *testing.T) {
 			}
 		}
 		wide, tight := Limits{}, Limits{}
-		for _, a := range []Axis{AxisDeactivations, AxisMemberships, AxisGroups, AxisRenames} {
+		for _, a := range []Axis{AxisDeactivations, AxisMemberships, AxisGroups, AxisPrivileged, AxisRenames} {
 			wide[a] = draw("wide", Limit{1, 8, 8})
 			tight[a] = draw("tight", wide[a])
 		}
@@ -191,10 +199,10 @@ func TestTighterLimitsLetNothingMoreThrough(t *testing.T) {
 func taken(p Plan) []string {
 	var out []string
 	for _, c := range p.Changes {
-		switch c.Verb {
-		case VerbDeactivate, VerbDelete:
+		switch {
+		case c.Verb == VerbDeactivate || c.Verb == VerbDelete:
 			out = append(out, c.Key())
-		case VerbRemove:
+		case c.Verb == VerbRemove || c.Verb == VerbAdd && c.Object.Role:
 			for _, m := range c.Members {
 				out = append(out, c.Key()+" "+m.User.key())
 			}

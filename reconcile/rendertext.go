@@ -28,7 +28,9 @@ func (p Plan) Text(o TextOptions) string {
 	t := text{o: o}
 	t.line(o.Palette.Strong, p.Summary())
 	t.line(o.Palette.Faint, p.Counts.sentence(p.Source))
+	t.line(o.Palette.Faint, p.Cost.sentence())
 	t.shortReads(p)
+	t.roles(p.Changes, p.Held)
 	t.changes(p.Changes)
 	t.held(p)
 	t.notes(p.Notes)
@@ -44,6 +46,7 @@ func (r Report) Text(o TextOptions) string {
 	}
 	t.shortReads(r.Plan)
 	if !o.Brief {
+		t.roles(r.done(), r.Plan.Held)
 		t.changes(r.done())
 	}
 	t.failures(r)

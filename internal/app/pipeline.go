@@ -113,13 +113,14 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 	o := reconcile.RuleOptions{
 		Directory: sourceName(cfg.Source), Narrowed: narrowed(cfg.Source),
 		Mode: cfg.Scope.Mode, Groups: cfg.Scope.Groups, Where: cfg.Scope.Where, Exclude: cfg.Scope.Exclude,
-		Push: cfg.Groups.Push, Protect: cfg.Guard.Protect,
+		Push: cfg.Groups.Push, Privileged: cfg.Groups.Privileged, OnRemoved: reconcile.OnRemoved(cfg.Groups.OnRemoved), Protect: cfg.Guard.Protect,
 		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
 		RemovalsNever: cfg.Removals == config.RemovalsNever, FloorsOnly: cfg.State.None,
 		Guard: reconcile.Limits{
 			reconcile.AxisDeactivations: limit(cfg.Guard.Deactivations),
 			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
 			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
+			reconcile.AxisPrivileged:    limit(cfg.Guard.Privileged),
 			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
 		},
 	}
