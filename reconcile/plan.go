@@ -203,6 +203,7 @@ type Plan struct {
 	stuck    map[string]map[string]Stuck // directory id → values that the server did not keep
 	owned    map[string]string           // SCIM id → directory id of everybody we own, for adoption after a 409
 	members  map[string][]string         // directory id of a group → SCIM ids that are in it now
+	contests map[string]map[string]Contest
 }
 
 // Empty tells whether there is nothing to apply.
