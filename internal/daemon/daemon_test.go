@@ -45,6 +45,7 @@ type world struct {
 	log     strings.Builder
 	mode    string
 	noStart bool
+	listen  string
 }
 
 func newWorld(t *testing.T, schedule string) *world {
@@ -87,7 +88,7 @@ func (w *world) load(context.Context) (*Setup, []string, error) {
 		return nil, files, err
 	}
 	return &Setup{
-		Settings: Settings{Mode: w.mode, Schedule: schedule, RunAtStart: !w.noStart, Grace: 25 * time.Second, Fingerprint: text},
+		Settings: Settings{Mode: w.mode, Schedule: schedule, RunAtStart: !w.noStart, Grace: 25 * time.Second, Fingerprint: text, HealthListen: w.listen},
 		Memory:   w.memory,
 		Notify: func(_ context.Context, e Ended) {
 			w.mu.Lock()
