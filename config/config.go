@@ -31,6 +31,7 @@ type Config struct {
 	Map         Map      `json:"map" doc:"CEL expressions over user, by SCIM attribute. A missing key keeps the directory's default, '' leaves the attribute unmanaged."`
 	PhoneRegion string   `json:"phone_region" doc:"ISO 3166 region of phone numbers written without a country code."`
 	Target      Target   `json:"target" required:"true" doc:"Rootly's SCIM endpoint."`
+	Rootly      Rootly   `json:"rootly" doc:"Rootly's REST API, for what SCIM cannot do."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
 	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`
@@ -194,6 +195,7 @@ func Default() *Config {
 		Grace:       Duration(25 * time.Second),
 		PhoneRegion: "US",
 		Target:      Target{MaxRate: 25, Concurrency: 8},
+		Rootly:      Rootly{APIURL: rootlyAPI},
 		Guard: Guard{
 			Deactivations: limit(3),
 			Deletions:     limit(1),

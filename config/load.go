@@ -171,7 +171,7 @@ func (l *loader) resolve(dir string) {
 		}
 		cfg.State = State{None: true}
 	}
-	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.State.Path}
+	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.Rootly.APIKeyFile, &cfg.State.Path}
 	if okta := cfg.Source.Okta; okta != nil {
 		paths = append(paths, &okta.APITokenFile, &okta.PrivateKeyFile)
 	}

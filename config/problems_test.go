@@ -54,6 +54,18 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, maxrate: 3}\n",
 			want: "target.maxrate (line 3) is not a key; did you mean max_rate?",
 		},
+		"a REST API over plain http": {
+			file: goodSource + goodScope + goodTarget + "rootly: {api_url: 'http://api.rootly.com'}\n",
+			want: "rootly.api_url (line 4) is not https; write https://",
+		},
+		"a REST API from the environment that is none": {
+			file: goodSource + goodScope + goodTarget, env: []string{"ROOTLY_API_URL=api.rootly.com"},
+			want: "rootly.api_url (from ROOTLY_API_URL) is no web address; write the address of the REST API; Rootly's is https://api.rootly.com",
+		},
+		"an API key with its scheme": {
+			file: goodSource + goodScope + goodTarget, env: []string{"ROOTLY_API_KEY=Bearer x"},
+			want: "rootly.api_key (from ROOTLY_API_KEY) holds a character that no token has, such as a space; leave the word Bearer out",
+		},
 		"unknown key of another section": {
 			file: goodSource + goodScope + goodTarget + "concurrency: 3\n",
 			want: "concurrency (line 4) is not a key; did you mean target.concurrency?",
@@ -68,11 +80,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, guard, removals, delete_after, state, health`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, guard, removals, delete_after, state, health`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, guard, removals, delete_after, state, health`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, guard, removals, delete_after, state, health`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",

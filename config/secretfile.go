@@ -31,13 +31,19 @@ func (l *loader) secret(path string, value *Secret, file, fallback string) {
 			l.origins[path] = origin{env: fallback}
 		}
 	}
-	if token := value.Reveal(); strings.HasSuffix(strings.TrimSuffix(path, "_file"), "token") && strings.ContainsFunc(token, notInToken) {
+	if token := value.Reveal(); inHeader(path) && strings.ContainsFunc(token, notInToken) {
 		remedy := "give the token alone, on one line"
 		if strings.HasPrefix(strings.ToLower(token), "bearer ") {
 			remedy = "leave the word Bearer out"
 		}
 		l.problem(path, "holds a character that no token has, such as a space", remedy)
 	}
+}
+
+// inHeader tells whether the secret at path travels in an Authorization header.
+func inHeader(path string) bool {
+	path = strings.TrimSuffix(path, "_file")
+	return strings.HasSuffix(path, "token") || strings.HasSuffix(path, "api_key")
 }
 
 // notInToken tells what cannot stand in an Authorization header after its scheme.

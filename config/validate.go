@@ -31,6 +31,7 @@ func (l *loader) validate() {
 	l.patterns("guard.protect", l.cfg.Guard.Protect)
 	l.phoneRegion()
 	l.target()
+	l.rootly()
 	l.state()
 	l.deleteAfter()
 }

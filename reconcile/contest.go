@@ -3,7 +3,6 @@ package reconcile
 import (
 	"fmt"
 	"maps"
-	"slices"
 )
 
 // NoteContested is the kind of note about a value that another writer keeps turning back, and that is left as it is.
@@ -31,7 +30,7 @@ func (d *desk) yields(o Ref, l *Link, live map[string]Contest, name, have string
 		return false
 	}
 	live[name] = Contest{Value: have, Times: c.Times}
-	d.noteContest(o, fmt.Sprintf("%s is set back to %s each time, %d runs in a row", name, quoted(have), c.Times))
+	d.leave(ContestedValue{Object: o, What: name, Value: have, Times: c.Times}, fmt.Sprintf("%s is set back to %s", name, quoted(have)))
 	return true
 }
 
@@ -56,25 +55,27 @@ func (d *desk) memberYields(g *pushed, verb Verb, id, name string, why Why) bool
 		return false
 	}
 	g.contests[stuckMember(id)] = c
-	d.noteContest(g.ref(), fmt.Sprintf("%s is %s each time, %d runs in a row", name, done, c.Times))
+	d.leave(ContestedValue{Object: g.ref(), What: "member " + name, Value: theirs, Times: c.Times}, name+" is "+done)
 	return true
 }
 
-func (d *desk) noteContest(o Ref, text string) {
-	d.note(o, NoteContested, text+": another writer is at work, and it is left as it is",
-		"is native provisioning or another sync still on? Switch one of the two off, then: "+adoptCommand(o.Name))
+// leave leaves a value to another writer and says so.
+func (d *desk) leave(v ContestedValue, text string) {
+	d.contested = append(d.contested, v)
+	d.note(v.Object, NoteContested, fmt.Sprintf("%s each time, %d runs in a row: another writer is at work, and it is left as it is", text, v.Times),
+		"is native provisioning or another sync still on? Switch one of the two off, then: "+adoptCommand(v.Object.Name))
 }
 
-// Contested are the objects of which something is left to another writer.
-func (p Plan) Contested() []Ref {
-	var out []Ref
-	for _, n := range p.Notes {
-		if n.Kind == NoteContested && !slices.ContainsFunc(out, func(r Ref) bool { return r.id() == n.Object.id() }) {
-			out = append(out, n.Object)
-		}
-	}
-	return out
+// A ContestedValue is an attribute or a membership that is left to another writer.
+type ContestedValue struct {
+	Object Ref
+	What   string // the attribute, or "member alice@acme.com"
+	Value  string // what they set; of a membership "in" or "out"
+	Times  int    // cycles in a row in which it was turned back
 }
+
+// Contested are the values that a plan leaves to another writer.
+func (p Plan) Contested() []ContestedValue { return p.contested }
 
 // contested counts what a change that was sent turned back once more, and returns what the link then remembers. What was
 // planned and held does not count.

@@ -134,7 +134,7 @@ func TestWhatIsHeldIsNotFoughtOver(t *testing.T) {
 func TestAContestNamesItsObjectAndTheWayBack(t *testing.T) {
 	w := fought(3)
 	p := w.mustPlan(t)
-	if got := p.Contested(); len(got) != 1 || got[0].Source != "u-ann" {
+	if got := p.Contested(); len(got) != 1 || got[0].Object.Source != "u-ann" || got[0].What != "displayName" || got[0].Times != 3 {
 		t.Errorf("contested: %+v", got)
 	}
 	n := p.Notes[0]

@@ -106,6 +106,7 @@ type desk struct {
 	// bystanders are SCIM ids of unowned people in a conflict: their memberships are left alone as well.
 	bystanders map[string]bool
 	notes      []Note
+	contested  []ContestedValue
 }
 
 // newDesk judges everybody: those the directory lists, then those it no longer lists but we still own.

@@ -257,7 +257,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: d.allNotes(), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
-		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), contests: d.contestsOf(applied), owned: map[string]string{}, members: map[string][]string{},
+		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine, owned: map[string]string{}, members: map[string][]string{},
 	}
 	if r.short {
 		// Losses were not judged by the rules that are new: the next run is the one that sees them first.

@@ -44,6 +44,9 @@ func (q *Quarantine) After(report Report, err error, now time.Time) *Quarantine 
 	return &after
 }
 
+// Quarantine is the one that was there when the plan was made, nil when there was none.
+func (p Plan) Quarantine() *Quarantine { return p.quarantine }
+
 // quarantineGap is how long a sync in quarantine waits for its next cycle: one hour in the first, six until the seventh,
 // then a day.
 func quarantineGap(age time.Duration) time.Duration {

@@ -30,7 +30,7 @@ func (p *Planner) Undo(ctx context.Context, ledger Ledger, now time.Time, done [
 	applied, held := u.split(changes, r)
 	notes := u.notes
 	plan := p.stamp(u.plan(applied, held, r, nil, now), w)
-	plan.Notes, plan.partial, plan.used = notes, true, nil
+	plan.Notes, plan.partial, plan.used, plan.contested = notes, true, nil, nil
 	for _, s := range u.ledger.Held { // what waits for its yes goes on waiting
 		if !s.valid(now) && !slices.ContainsFunc(plan.Sets, func(o HeldSet) bool { return o.Fingerprint == s.Fingerprint }) {
 			plan.Sets = append(plan.Sets, s)

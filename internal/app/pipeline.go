@@ -13,6 +13,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
@@ -194,9 +195,9 @@ func trusting(path string) (http.RoundTripper, error) {
 type memory interface {
 	reconcile.Journal
 	Lock(ctx context.Context) (unlock func(), err error)
-	Ledger(ctx context.Context) (reconcile.Ledger, error)
 	Previous(ctx context.Context) (*connectors.Snapshot, time.Time, error)
 	Prune(ctx context.Context, keep time.Duration) error
+	daemon.Memory
 	Close() error
 }
 
@@ -232,7 +233,10 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 		return nil, err
 	}
 	if cfg.State.None {
-		p.memory = store.NewMemory(a.now)
+		if a.stateless == nil {
+			a.stateless = store.NewMemory(a.now)
+		}
+		p.memory = a.stateless
 		return p, nil
 	}
 	st, err := a.openStore(ctx, cfg, p.source, allowOther)

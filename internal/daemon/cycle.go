@@ -72,7 +72,8 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	if e.Outcome != OutcomeSkipped && e.Outcome != OutcomeInterrupted {
 		d.isolate(ctx, e, now)
 	}
-	e.Quarantine, e.LastGood = d.quarantine, d.State().LastGood
+	before := d.State()
+	e.Quarantine, e.LastGood, e.Reload = d.quarantine, before.LastGood, before.ReloadError
 	if e.Outcome.good() {
 		e.LastGood = now
 	}

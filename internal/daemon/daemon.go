@@ -46,8 +46,8 @@ type Watch struct {
 
 // Memory is what the daemon needs of the store. No method needs the writer's lock.
 type Memory interface {
+	Ledger(ctx context.Context) (reconcile.Ledger, error)
 	Fail(ctx context.Context, at time.Time, reason string) (cycle int64, err error)
-	Quarantine(ctx context.Context) (*reconcile.Quarantine, error)
 	Isolate(ctx context.Context, q *reconcile.Quarantine) error
 	LastGood(ctx context.Context) (time.Time, error)
 	Recall(ctx context.Context, key string) ([]byte, error)
@@ -62,6 +62,7 @@ type Ended struct {
 	At         time.Time
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one
+	Reload     string                // why a changed configuration is not in effect, "" when the one on disk is
 }
 
 // Options are what a Daemon is made of. Only Load is needed.
@@ -70,8 +71,8 @@ type Options struct {
 	// are known: when one of them changes, Load is called again.
 	Load   func(ctx context.Context) (*Setup, []string, error)
 	Log    *slog.Logger
-	Now    func() time.Time   // time.Now when nil; the wall clock decides when a cycle is due
-	Jitter func() float64     // from 0 to below 1; random when nil
+	Now    func() time.Time    // time.Now when nil; the wall clock decides when a cycle is due
+	Jitter func() float64      // from 0 to below 1; random when nil
 	Env    func(string) string // os.Getenv when nil; where systemd says that it listens
 }
 
@@ -228,9 +229,11 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, setup.Close())
 	}
-	if d.quarantine, err = m.Quarantine(ctx); err != nil {
+	ledger, err := m.Ledger(ctx)
+	if err != nil {
 		return errors.Join(err, setup.Close())
 	}
+	d.quarantine = ledger.Quarantine
 	if last.LastGood.After(good) {
 		good = last.LastGood // one that only observed leaves nothing else
 	}
