@@ -111,8 +111,20 @@ type Scope struct {
 
 // Groups says which groups are pushed, independently of who is in scope.
 type Groups struct {
-	Push []string `json:"push" doc:"Groups that become Rootly groups: names (* matches anything) or id: and the group's id."`
+	Push       []string  `json:"push" doc:"Groups that become Rootly groups: names (* matches anything) or id: and the group's id."`
+	Privileged []string  `json:"privileged" doc:"Pushed groups that carry roles in Rootly: names (* matches anything) or id: and the group's id. Who enters or leaves one is weighed apart."`
+	OnRemoved  OnRemoved `json:"on_removed" enum:"leave,empty,delete" doc:"What becomes of a managed group that the directory no longer has: leave it and say so, take its managed members out, or delete it."`
 }
+
+// OnRemoved says what becomes of a managed group that the directory no longer has.
+type OnRemoved string
+
+// What may become of such a group.
+const (
+	OnRemovedLeave  OnRemoved = "leave"
+	OnRemovedEmpty  OnRemoved = "empty"
+	OnRemovedDelete OnRemoved = "delete"
+)
 
 // Map holds one CEL expression per SCIM attribute. Nil keeps the directory's default; a pointer to "" leaves the
 // attribute unmanaged.
@@ -144,6 +156,7 @@ type Guard struct {
 	Deletions     Limit    `json:"deletions" doc:"Accounts deleted, which delete_after asks for."`
 	Memberships   Limit    `json:"memberships" doc:"Memberships removed, those that a deactivation implies not counted."`
 	Groups        Limit    `json:"groups" doc:"Groups emptied or removed."`
+	Privileged    Limit    `json:"privileged" doc:"Memberships of groups.privileged granted or removed; those are not counted as memberships."`
 	Renames       Limit    `json:"renames" doc:"User names changed."`
 	Protect       []string `json:"protect" doc:"People who are never taken anything: user names (* matches anything) or id: and the person's id."`
 }
@@ -194,6 +207,7 @@ func Default() *Config {
 		RunAtStart:  true,
 		Grace:       Duration(25 * time.Second),
 		PhoneRegion: "US",
+		Groups:      Groups{OnRemoved: OnRemovedLeave},
 		Target:      Target{MaxRate: 25, Concurrency: 8},
 		Rootly:      Rootly{APIURL: rootlyAPI},
 		Guard: Guard{
@@ -201,6 +215,7 @@ func Default() *Config {
 			Deletions:     limit(1),
 			Memberships:   limit(10),
 			Groups:        limit(1),
+			Privileged:    limit(3),
 			Renames:       limit(3),
 		},
 		Removals: RemovalsApply,

@@ -50,6 +50,18 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		env  []string // beside the tokens
 		want string
 	}{
+		"role groups and no group pushed": {
+			file: goodSource + goodScope + goodTarget + "groups: {privileged: [admins]}\n",
+			want: "groups.privileged (line 4) names groups, and groups.push names none: no membership is ever changed; add them to groups.push, or remove the entries",
+		},
+		"groups taken away without a ledger": {
+			file: goodSource + goodScope + goodTarget + "groups: {push: [a], on_removed: delete}\nremovals: never\nstate: none\n",
+			want: "groups.on_removed (line 4) is delete, which needs a ledger: without one nobody knows which groups this sync brought, and state is none; write leave, or give state a path",
+		},
+		"no such fate of groups": {
+			file: goodSource + goodScope + goodTarget + "groups: {push: [a], on_removed: purge}\n",
+			want: "groups.on_removed (line 4) is none of the words it may be; write leave, empty or delete",
+		},
 		"unknown key with a near one": {
 			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, maxrate: 3}\n",
 			want: "target.maxrate (line 3) is not a key; did you mean max_rate?",
@@ -144,7 +156,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"one value where only keys belong": {
 			file: goodSource + goodScope + goodTarget + "groups: none\n",
-			want: "groups (line 4) holds a single value where keys belong; write keys below it: push",
+			want: "groups (line 4) holds a single value where keys belong; write keys below it: push, privileged, on_removed",
 		},
 		"deleting at once": {
 			file: goodSource + goodScope + goodTarget + "delete_after: 12h\n",

@@ -27,7 +27,7 @@ func (l *loader) validate() {
 	l.daemon()
 	l.source()
 	l.scope()
-	l.patterns("groups.push", l.cfg.Groups.Push)
+	l.groups()
 	l.patterns("guard.protect", l.cfg.Guard.Protect)
 	l.phoneRegion()
 	l.target()

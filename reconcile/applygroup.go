@@ -36,6 +36,9 @@ func (r *run) group(ctx context.Context, s step) {
 			}
 			set.Link = &l
 		}
+		if c.Verb == VerbDelete && outcome == OutcomeDone {
+			set.Unlink = &c.Object
+		}
 		cerr := err
 		if c.Verb == VerbAdd && len(absent) > 0 && cerr == nil {
 			set.Outcome = OutcomeSkipped
@@ -75,6 +78,8 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 	case VerbUpdate:
 		g, err = r.Target.UpdateGroup(ctx, head.Object.Target, groupEdit(head))
 		return g, nil, err
+	case VerbDelete:
+		return scimclient.Group{}, nil, r.Target.DeleteGroup(ctx, head.Object.Target)
 	}
 	if len(add)+len(remove) == 0 {
 		return scimclient.Group{}, absent, nil

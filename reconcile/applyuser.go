@@ -19,6 +19,7 @@ func (r *run) user(ctx context.Context, c Change) {
 	}
 	start := r.now()
 	u, err := r.sendUser(ctx, c)
+	err = r.plan.unseen(u, err)
 	s := Settled{Intent: intent, Outcome: r.classify(ctx, err), Took: r.now().Sub(start)}
 	switch {
 	case c.Verb == VerbDelete && s.Outcome == OutcomeDone:

@@ -34,24 +34,28 @@ type findings struct {
 	people map[string]finding             // directory id
 	groups map[string][]connectors.UserID // group's directory id → members of the second reading
 	gone   map[string]string              // groups that could not be asked again, and why
+	// removed are the answers about groups of ours that the directory's answer lacks.
+	removed map[string]finding
 }
 
 // confirm asks the directory again about everybody who would lose something. previous is the last good snapshot; it
 // stands in where the directory cannot be asked about one person, or answers with a bare "not there".
 func confirm(ctx context.Context, source connectors.Connector, rules *Rules, d *desk, changes []Change,
 	previous func(context.Context) (*connectors.Snapshot, error)) (findings, error) {
-	var people, groups []string
+	var people, groups, removed []string
 	for _, c := range changes {
-		switch c.Verb {
-		case VerbDeactivate:
+		switch {
+		case d.isRemoved(c.Object):
+			removed = append(removed, c.Object.Source)
+		case c.Verb == VerbDeactivate:
 			people = append(people, c.Object.Source)
-		case VerbRemove:
+		case c.Verb == VerbRemove:
 			groups = append(groups, c.Object.Source)
 		}
 	}
 	f := findings{people: map[string]finding{}, groups: map[string][]connectors.UserID{}, gone: map[string]string{}}
 	ladder := d.toDepart()
-	if len(people)+len(groups)+len(ladder) == 0 {
+	if len(people)+len(groups)+len(removed)+len(ladder) == 0 {
 		return f, nil
 	}
 	// Who waits in a set without a yes goes nowhere in this run: newcomers are asked about first.
@@ -84,6 +88,9 @@ func confirm(ctx context.Context, source connectors.Connector, rules *Rules, d *
 		return f, err
 	}
 	finder, _ := source.(connectors.Finder)
+	if f.removed, err = askRemoved(ctx, finder, rules, before, removed); err != nil {
+		return f, err
+	}
 	if finder == nil {
 		for _, id := range people {
 			f.people[id] = before.person(d.person(id))

@@ -41,7 +41,7 @@ func (d *desk) memberYields(g *pushed, verb Verb, id, name string, why Why) bool
 	if verb == VerbAdd {
 		theirs, done = membershipOut, "taken out again"
 	}
-	if g.link == nil {
+	if g.link == nil || g.role && verb == VerbRemove {
 		return false
 	}
 	c, ok := g.link.Contested[stuckMember(id)]

@@ -83,10 +83,16 @@ func TestContestedMemberships(t *testing.T) {
 		want  []string
 		runs  int // in a row, nothing changing
 	}{
-		"put in twice":                         {world: foughtGroup(membershipIn, 2), want: []string{remove}},
-		"put in three times":                   {world: foughtGroup(membershipIn, 3), want: []string{left}, runs: 3},
-		"taken out twice":                      {world: foughtGroup(membershipOut, 2), want: []string{add}},
-		"taken out three times":                {world: foughtGroup(membershipOut, 3), want: []string{left}, runs: 3},
+		"put in twice":          {world: foughtGroup(membershipIn, 2), want: []string{remove}},
+		"put in three times":    {world: foughtGroup(membershipIn, 3), want: []string{left}, runs: 3},
+		"taken out twice":       {world: foughtGroup(membershipOut, 2), want: []string{add}},
+		"taken out three times": {world: foughtGroup(membershipOut, 3), want: []string{left}, runs: 3},
+		"a role is taken away for ever": {
+			world: foughtGroup(membershipIn, 9).rules(func(o *RuleOptions) { o.Privileged = []string{"oncall-a"} }), want: []string{remove},
+		},
+		"a role is not given for ever": {
+			world: foughtGroup(membershipOut, 3).rules(func(o *RuleOptions) { o.Privileged = []string{"oncall-a"} }), want: []string{left},
+		},
 		"the wish has turned since":            {world: foughtGroup(membershipIn, 3).wish("ann", "bob")},
 		"the directory no longer wants her in": {world: foughtGroup(membershipOut, 3).wish("bob")},
 		"the count is of the other direction": {

@@ -74,10 +74,11 @@ type pushed struct {
 	candidate      string                     // SCIM id of the group that adopt would take over for a frozen one
 	managedMembers int                        // current members that are ours and active
 	contests       map[string]Contest         // values and memberships that another writer keeps turning back
+	role           bool                       // carries roles in Rootly
 }
 
 func (g *pushed) ref() Ref {
-	r := Ref{Kind: KindGroup, Source: g.id, Name: g.want.DisplayName}
+	r := Ref{Kind: KindGroup, Source: g.id, Name: g.want.DisplayName, Role: g.role}
 	switch {
 	case g.target != nil:
 		r.Target = g.target.ID
@@ -107,6 +108,7 @@ type desk struct {
 	bystanders map[string]bool
 	notes      []Note
 	contested  []ContestedValue
+	unseen     bool // Rootly shows nobody's telephone numbers
 }
 
 // newDesk judges everybody: those the directory lists, then those it no longer lists but we still own.
@@ -119,6 +121,7 @@ func newDesk(rules *Rules, in reading) *desk {
 		userAt:     make(map[string]int32, len(in.users)),
 		groupAt:    map[string]int{},
 		bystanders: map[string]bool{},
+		unseen:     showsNoPhones(in.users),
 	}
 	for i := range in.users {
 		d.userAt[in.users[i].ID] = int32(i)

@@ -49,7 +49,7 @@ func (d *desk) bringIn(p *person) []Change {
 	have := UserValues{}
 	switch {
 	case p.target != nil:
-		have, c.emails = valuesOf(p.target), p.target.Emails
+		have, c.emails = d.valuesOf(p), p.target.Emails
 	case p.link != nil && p.link.User != nil && !p.link.User.Active:
 		// We deactivated the account and the server hides such accounts: it is there, and comes back by its id.
 		have = *p.link.User
@@ -138,7 +138,7 @@ func (d *desk) nameGroups(changes []Change) {
 		g := &d.reading.groups[i]
 		for _, m := range g.Members {
 			if c := leaving[m.Value]; c != nil {
-				c.Groups = append(c.Groups, Ref{Kind: KindGroup, Target: g.ID, Name: g.DisplayName})
+				c.Groups = append(c.Groups, Ref{Kind: KindGroup, Target: g.ID, Name: g.DisplayName, Role: d.roleInRootly(g)})
 			}
 		}
 	}

@@ -17,6 +17,7 @@ func (d *desk) diffGroups() (changes []Change, refresh []Link) {
 			continue
 		}
 		cs := d.diffGroup(g)
+		d.noteRoles(g, cs)
 		changes = append(changes, cs...)
 		if l, ok := g.kept(); ok && len(cs) == 0 {
 			refresh = append(refresh, l)
@@ -38,7 +39,7 @@ func awaitArrivals(changes []Change) {
 		}
 	}
 	for i := range changes {
-		if c := &changes[i]; c.Verb == VerbRemove {
+		if c := &changes[i]; c.Verb == VerbRemove || c.Verb == VerbDelete {
 			for _, m := range c.Members {
 				for _, k := range arrives[m.User.key()] {
 					if !slices.Contains(c.After, k) {
@@ -64,6 +65,9 @@ func (d *desk) countManaged(g *pushed) int {
 }
 
 func (d *desk) diffGroup(g *pushed) []Change {
+	if g.removed() {
+		return d.diffRemoved(g)
+	}
 	g.contests = map[string]Contest{}
 	var out []Change
 	head := Change{Object: g.ref(), group: &GroupValues{DisplayName: g.want.DisplayName, ExternalID: g.want.ExternalID}, After: afterOf(g.after)}
@@ -259,7 +263,7 @@ func (d *desk) removable(m scimclient.Member) (user int32, ok bool) {
 
 // refreshed returns the link with the members that are in the group now, when they are not what the ledger remembers.
 func (g *pushed) refreshed() (Link, bool) {
-	if g.link == nil || g.target == nil {
+	if g.link == nil || g.target == nil || g.removed() {
 		return Link{}, false
 	}
 	now := memberIDs(g.target.Members)

@@ -376,6 +376,8 @@ func (x *explainer) explainGroup(s *subject) {
 		e.Again = &SecondAnswer{Result: string(confirmed), Text: count(len(ms), "member", "members") + " at the second reading; only who is in neither reading goes"}
 	} else if text, ok := x.findings.gone[g.id]; ok {
 		e.Again = &SecondAnswer{Result: string(unproven), Text: text}
+	} else if f, ok := x.findings.removed[g.id]; ok {
+		e.Again = removedAnswer(f)
 	}
 	for _, m := range x.everybody(g) {
 		pl := x.place(g, &m)
@@ -397,5 +399,9 @@ func (x *explainer) pushDecision(s *subject) Decision {
 	if !ok {
 		return Decision{Verdict: "not pushed", Text: "no entry of groups.push means it"}
 	}
-	return Decision{Verdict: "pushed", In: true, Text: fmt.Sprintf("groups.push has %q", pat)}
+	text := fmt.Sprintf("groups.push has %q", pat)
+	if role, ok := x.rules.roles.Match(string(s.source.ID), s.source.Name, s.source.Email); ok {
+		text += fmt.Sprintf("; it carries roles: groups.privileged has %q", role)
+	}
+	return Decision{Verdict: "pushed", In: true, Text: text}
 }

@@ -105,7 +105,7 @@ func (x *explainer) leaves(r Ref) bool {
 
 // moving says what the plan does about one membership, "" when nothing.
 func (x *explainer) moving(g *pushed, r Ref) string {
-	words := map[Verb][2]string{VerbAdd: {"will be added", "would be added"}, VerbRemove: {"will be removed", "would be removed"}}
+	words := map[Verb][2]string{VerbAdd: {"will be added", "would be added"}, VerbRemove: {"will be removed", "would be removed"}, VerbDelete: {"goes with the group", "would go with the group"}}
 	for i, changes := range [][]Change{x.plan.Changes, x.plan.Held} {
 		for _, c := range changes {
 			if _, moves := words[c.Verb]; !moves || c.Object.Source != g.id {

@@ -15,12 +15,13 @@ import (
 // Axis is one kind of loss that the guard weighs on its own.
 type Axis string
 
-// The axes. The first five have limits; the others are occasions on which everything that would be taken away waits.
+// The axes. The first six have limits; the others are occasions on which everything that would be taken away waits.
 const (
 	AxisDeactivations Axis = "deactivations"
 	AxisDeletions     Axis = "deletions"
 	AxisMemberships   Axis = "memberships" // removals, but for those that a deactivation implies
-	AxisGroups        Axis = "groups"      // groups that would be left empty
+	AxisGroups        Axis = "groups"      // groups that would be left empty or deleted
+	AxisPrivileged    Axis = "privileged"  // memberships of groups that carry roles, granted or removed
 	AxisRenames       Axis = "renames"     // userNames that change
 
 	AxisSource        Axis = "source"        // the directory no longer lists many of the people we manage
@@ -52,6 +53,7 @@ func DefaultLimits() Limits {
 		AxisDeletions:     {0.20, 100, 1},
 		AxisMemberships:   {0.20, 100, 10},
 		AxisGroups:        {0.20, 100, 1},
+		AxisPrivileged:    {0.20, 100, 3},
 		AxisRenames:       {0.20, 100, 3},
 	}
 }
@@ -72,7 +74,11 @@ type loss struct {
 	person string // directory id of who is frozen while it is held, "" for none
 	group  string // directory id of the group that somebody loses
 	free   bool   // an organic leaver: the directory itself calls them disabled or deleted
+	gain   bool   // nothing is lost: somebody enters a group that carries roles
 }
+
+// takes tells whether somebody loses something. Other userNames and gained roles are weighed, and are no losses.
+func (l loss) takes() bool { return l.axis != AxisRenames && !l.gain }
 
 // losses lists what changes take away. A change of a group counts each membership, and the group if none is left.
 func (d *desk) losses(changes []Change) []loss {
@@ -90,19 +96,22 @@ func (d *desk) losses(changes []Change) []loss {
 		case c.Verb == VerbDeactivate:
 			p := d.person(o.Source)
 			out = append(out, loss{axis: AxisDeactivations, key: c.Key(), name: o.Name, change: c.Key(), person: o.Source, free: p.standing == standDisabled})
-		case c.Verb == VerbDelete:
+		case c.Verb == VerbDelete && o.Kind == KindUser:
 			out = append(out, loss{axis: AxisDeletions, key: c.Key(), name: o.Name, change: c.Key(), person: o.Source})
 		case c.renames():
 			out = append(out, loss{axis: AxisRenames, key: "rename user " + o.Source + " to " + connectors.Fold(c.field("userName")), name: o.Name, change: c.Key(), person: o.Source})
+		case c.Verb == VerbAdd && o.Role:
+			out = append(out, gains(c)...)
+		case c.Verb == VerbDelete:
+			out = append(out, deletion(c)...)
 		case c.Verb == VerbRemove:
 			if d.empties(c) && !refilled[o.key()] {
 				out = append(out, loss{axis: AxisGroups, key: "empty group " + o.Source, name: o.Name, change: c.Key(), group: o.Source})
 			}
 			for _, m := range c.Members {
-				out = append(out, loss{
-					axis: AxisMemberships, key: "remove user " + m.User.key() + " from group " + o.Source, name: m.User.Name + " from " + o.Name,
-					change: c.Key(), member: m.User.key(), group: o.Source,
-				})
+				l := membership(c, m)
+				l.member = m.User.key()
+				out = append(out, l)
 			}
 		}
 	}
@@ -128,7 +137,7 @@ func (c Change) field(name string) string {
 // empties tells whether a removal takes the last managed members of its group.
 func (d *desk) empties(c Change) bool {
 	i, ok := d.groupAt[c.Object.Source]
-	return ok && len(c.Members) > 0 && len(c.Members) >= d.groups[i].managedMembers
+	return ok && len(c.Members) > 0 && (len(c.Members) >= d.groups[i].managedMembers || d.groups[i].removed())
 }
 
 // destructive tells whether somebody loses something by the change.
@@ -148,7 +157,7 @@ func (d *desk) populations() map[Axis]int {
 	for i := range d.groups {
 		if g := &d.groups[i]; g.link != nil && g.target != nil {
 			of[AxisGroups]++
-			of[AxisMemberships] += g.managedMembers
+			of[membershipAxis(g.role)] += g.managedMembers
 		}
 	}
 	return of
@@ -177,11 +186,11 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 		r.objections = append(r.objections, Objection{Axis: AxisShortRead, Count: d.contradictions(), Text: text,
 			Remedy: "nothing is to be done; if it comes again, look at the directory's health and at what the credential may read"})
 		for _, l := range losses {
-			if l.axis != AxisRenames {
+			if l.takes() {
 				r.held[l.key] = text
 			}
 		}
-		losses = slices.DeleteFunc(losses, func(l loss) bool { return l.axis != AxisRenames })
+		losses = slices.DeleteFunc(losses, loss.takes)
 		for _, s := range d.ledger.Held {
 			if s.Axis != AxisRenames {
 				r.sets = append(r.sets, s)
@@ -211,7 +220,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 		switch {
 		case s != nil && s.Axis != AxisSource && !(s.Axis == AxisConfiguration && l.free):
 			kept[s] = append(kept[s], l)
-		case occasion != "" && l.axis != AxisRenames && !(occasion == AxisConfiguration && l.free):
+		case occasion != "" && l.takes() && !(occasion == AxisConfiguration && l.free):
 			batches[occasion] = append(batches[occasion], l)
 		default:
 			batches[l.axis] = append(batches[l.axis], l)
@@ -256,6 +265,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 			}
 		}
 	}
+	r.keepMovers(losses)
 	if d.ledger.Quarantine != nil {
 		r.takeNothingYet(losses, *d.ledger.Quarantine)
 	}
@@ -269,13 +279,17 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 // takeNothing is the policy that nothing is ever taken away. The sets stay: should the policy end, what first contact or a
 // changed rule would have held must still wait for its yes.
 func (r *ruling) takeNothing(losses []loss) {
+	granted := false // whether gained roles wait
 	for _, l := range losses {
-		if l.axis != AxisRenames {
+		if l.takes() {
 			r.held[l.key] = "removals: never"
 			delete(r.inSet, l.key)
 		}
+		granted = granted || l.gain && r.inSet[l.key] != ""
 	}
-	r.objections = slices.DeleteFunc(r.objections, func(o Objection) bool { return o.Axis != AxisRenames })
+	r.objections = slices.DeleteFunc(r.objections, func(o Objection) bool {
+		return o.Axis != AxisRenames && !(o.Axis == AxisPrivileged && granted)
+	})
 }
 
 // valid tells whether the set has an approval that still counts.
@@ -332,7 +346,10 @@ func (d *desk) doubt(l loss) string {
 	if l.axis == AxisDeletions {
 		return d.undepartable(l.person)
 	}
-	if l.group != "" {
+	if f := d.findings.removed[l.group]; f.proof == unproven {
+		return f.text
+	}
+	if l.group != "" && l.takes() {
 		return d.findings.gone[l.group]
 	}
 	return ""
@@ -359,7 +376,9 @@ func (d *desk) contradiction() string {
 }
 
 func (r *ruling) hold(s HeldSet, ls []loss, of, allowed int) {
-	r.sets = append(r.sets, s)
+	if !slices.ContainsFunc(r.sets, func(o HeldSet) bool { return o.Fingerprint == s.Fingerprint }) {
+		r.sets = append(r.sets, s)
+	}
 	r.objections = append(r.objections, Objection{
 		Axis: s.Axis, Count: len(ls), Of: of, Limit: allowed, Text: s.Reason,
 		Remedy: "look through the held changes; if they are right: rootly-idp-sync approve " + s.Fingerprint,
@@ -443,7 +462,8 @@ var axisTexts = map[Axis]string{
 	AxisDeactivations: "%d of %d managed people would be deactivated",
 	AxisDeletions:     "%d of %d managed people would be deleted",
 	AxisMemberships:   "%d of %d managed group memberships would be removed",
-	AxisGroups:        "%d of %d managed groups would be left empty",
+	AxisGroups:        "%d of %d managed groups would be left empty or deleted",
+	AxisPrivileged:    "%d memberships of groups that carry roles would be granted or removed, where %d are managed",
 	AxisRenames:       "%d of %d managed people would get another userName",
 }
 

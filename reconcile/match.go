@@ -20,7 +20,10 @@ func (d *desk) matchUsers() {
 		case p.link != nil && p.target != nil && foreign(p.target.ExternalID, p.link, p.want.ExternalID):
 			d.freeze(p, NoteConflict,
 				fmt.Sprintf("the account we manage now carries the externalId %q of somebody else", p.target.ExternalID),
-				"another provisioning writes to Rootly as well; switch it off, then clear the externalId there")
+				"another provisioning writes to Rootly as well; switch it off, then, if it is this person's account: "+adoptCommand(p.ref().Name))
+			if p.standing == standIn { // of somebody who leaves it may be another person's by now
+				p.candidate = p.target.ID
+			}
 		case d.ledger.Pinned[p.id]:
 			d.freeze(p, NotePinned, "restored by undo, and left as they are until unpinned; the directory says "+string(p.standing), "to sync them again: rootly-idp-sync undo --unpin "+p.ref().Name)
 		case p.byHand():

@@ -19,6 +19,7 @@ func (d *desk) seatGroups() {
 		if l, ok := d.ledger.Groups[connectors.GroupID(g.id)]; ok {
 			g.link, g.target = &l, targets[l.Target]
 		}
+		g.role = d.carriesRoles(&g)
 		d.groupAt[g.id] = len(d.groups)
 		d.groups = append(d.groups, g)
 	}
@@ -58,7 +59,8 @@ func (d *desk) matchGroups() {
 			d.leaveGroup(g)
 		case g.link != nil && g.target != nil && g.foreign():
 			d.freezeGroup(g, NoteConflict, fmt.Sprintf("the group we manage now carries the externalId %q of another directory group", g.target.ExternalID),
-				"another provisioning writes to Rootly as well; switch it off, then clear the externalId there")
+				"another provisioning writes to Rootly as well; switch it off, then, if it is this group: "+adoptCommand(quoted(g.ref().Name)))
+			g.candidate = g.target.ID
 		case g.want.DisplayName == "":
 			d.freezeGroup(g, NoteUnmapped, "the group has no name in the directory", "name it there")
 		case g.target == nil && g.frozen == nil:
@@ -84,12 +86,13 @@ func (d *desk) spared(g *connectors.Group) map[connectors.UserID]bool {
 }
 
 func (d *desk) leaveGroup(g *pushed) {
-	if g.target != nil {
+	switch {
+	case g.target == nil:
+		g.frozen = &Note{} // gone on both sides: nothing to say
+	case !d.removes(g):
 		d.freezeGroup(g, NoteLeft, "the group is no longer pushed; it stays in Rootly as it is, members included",
 			"delete it in Rootly if nobody needs it, or push it again with groups.push")
-		return
 	}
-	g.frozen = &Note{} // gone on both sides: nothing to say
 }
 
 // A likeness is one way in which a group of Rootly may be the one that is pushed, with all of them by their key.
@@ -145,6 +148,7 @@ func (d *desk) findGroup(g *pushed, levels []likeness, owned map[string]bool) {
 			g.candidate = t.ID
 		default:
 			g.target, g.matched = t, level.how
+			g.role = d.carriesRoles(g)
 			owned[t.ID] = true
 		}
 		return

@@ -35,6 +35,8 @@ func (p Plan) Only(who string) (Plan, error) {
 	}
 	out := p
 	out.Changes, out.Held, out.Notes = narrow(p.Changes, meant), narrow(p.Held, meant), nil
+	// Deleting a group is about everybody in it.
+	out.Changes = slices.DeleteFunc(out.Changes, func(c Change) bool { return c.Verb == VerbDelete && !meant(c.Object) })
 	for _, n := range p.Notes {
 		if meant(n.Object) {
 			out.Notes = append(out.Notes, n)
@@ -64,9 +66,8 @@ func (p Plan) Only(who string) (Plan, error) {
 	}
 	out.Changes = dropAbsent(out.Changes)
 	slices.SortStableFunc(out.Changes, byPhase(out.Changes))
-	out.Writes = writes(out.Changes)
 	out.partial = true
-	return out, nil
+	return out.priced(), nil
 }
 
 // knows tells whether somebody or some group of either side is meant, with or without a change.

@@ -56,6 +56,8 @@ type Ref struct {
 	Source string `json:"source,omitempty"` // the directory's id
 	Target string `json:"target,omitempty"` // the SCIM id
 	Name   string `json:"name"`             // userName or displayName, for people
+	// Role marks a group that carries roles in Rootly: to enter or leave it is a change of rights.
+	Role bool `json:"role,omitempty"`
 }
 
 // A Field is one attribute that changes. Secrets never occur here; values are shown as they would be written.
@@ -77,7 +79,7 @@ type Change struct {
 	Verb    Verb         `json:"verb"`
 	Object  Ref          `json:"object"`
 	Fields  []Field      `json:"fields,omitempty"`  // create, update, reactivate, deactivate
-	Members []Membership `json:"members,omitempty"` // add, remove; the first members of a created group are an add of their own
+	Members []Membership `json:"members,omitempty"` // add, remove, and whom deleting a group puts out; the first of a created group are an add of their own
 	Why     Why          `json:"why"`
 	Detail  string       `json:"detail,omitempty"` // "SUSPENDED", "scope.where is false", "by userName"
 	// Groups are the ones that a deactivated person is in: Rootly may end these memberships with the account.
@@ -142,6 +144,7 @@ const (
 	NoteStuck     NoteKind = "not kept"  // an attribute the server does not keep
 	NoteLeft      NoteKind = "left alone"
 	NoteWaiting   NoteKind = "waiting" // in escrow until a later cycle
+	NoteRole      NoteKind = "role group"
 )
 
 // A Note is something a reader of the plan must know though nothing is done about it.
@@ -188,11 +191,13 @@ type Plan struct {
 	Notes      []Note      `json:"notes,omitempty"`
 	Counts     Counts      `json:"counts"`
 	// Writes is the number of requests that applying is going to send when no answer needs a second look.
-	Writes int `json:"writes"`
+	Writes int  `json:"writes"`
+	Cost   Cost `json:"cost"` // in requests, of both sides
 
 	pins       []Ref                       // what Undo restores
 	snapshot   connectors.Snapshot         // what the directory answered
 	short      bool                        // the answer is no witness for the next run
+	phoneless  bool                        // Rootly shows nobody's telephone numbers
 	texts      map[string]string           // the rules that made the plan, by key
 	used       []string                    // approved sets that Changes carries out
 	partial    bool                        // narrowed by Only: the cycle says nothing about the rest

@@ -45,15 +45,16 @@ type prepared struct {
 	changes  []Change
 	refresh  []Link
 	resolved []Resolution
+	before   Cost // of whoever used both sides earlier
 }
 
 func (p *Planner) prepare(ctx context.Context, ledger Ledger, now time.Time) (prepared, error) {
+	w := prepared{before: p.spent()}
 	in, err := p.read(ctx)
 	if err != nil {
 		return prepared{}, err
 	}
 	in.now = now
-	var w prepared
 	previous := p.Previous
 	if p.Storeless {
 		quarantine := ledger.Quarantine
@@ -88,7 +89,8 @@ func (p *Planner) prepare(ctx context.Context, ledger Ledger, now time.Time) (pr
 
 func (p *Planner) stamp(plan Plan, w prepared) Plan {
 	plan.Source, plan.Target, plan.resolved = p.Source.Tenant(), p.TargetURL, w.resolved
-	return plan
+	plan.Cost = p.spent().since(w.before)
+	return plan.priced()
 }
 
 func (p *Planner) read(ctx context.Context) (reading, error) {
@@ -256,8 +258,9 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	slices.SortStableFunc(applied, byPhase(applied))
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: d.allNotes(), Counts: d.counts(),
-		Writes: writes(applied), snapshot: d.snapshot, short: r.short, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
-		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine, owned: map[string]string{}, members: map[string][]string{},
+		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
+		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
+		contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine,
 	}
 	if r.short {
 		// Losses were not judged by the rules that are new: the next run is the one that sees them first.
@@ -360,7 +363,7 @@ func dropAbsent(changes []Change) []Change {
 			if len(c.Members) == 0 {
 				continue
 			}
-			c.Why = c.Members[0].Why
+			c.Why, c.Spends = c.Members[0].Why, c.spendsOf(len(c.Members))
 		}
 		out = append(out, c)
 	}
@@ -379,7 +382,8 @@ func (d *desk) allNotes() []Note {
 			notes = append(notes, *n)
 		}
 	}
-	return append(notes, d.unmatchedPush()...)
+	notes = append(notes, d.unseenPhones()...)
+	return append(append(notes, d.unmatchedPush()...), d.unmatchedRoles()...)
 }
 
 // unmatchedPush notes entries of groups.push that mean one group which is not there.

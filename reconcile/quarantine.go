@@ -132,7 +132,7 @@ func (r *ruling) takeNothingYet(losses []loss, q Quarantine) {
 	text := fmt.Sprintf("the first run after the quarantine that began %s (%s) takes nothing away", clock(q.Since), q.Cause)
 	n := 0
 	for _, l := range losses {
-		if _, held := r.held[l.key]; held || l.axis == AxisRenames {
+		if _, held := r.held[l.key]; held || !l.takes() {
 			continue
 		}
 		r.held[l.key] = text

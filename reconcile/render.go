@@ -13,7 +13,7 @@ import (
 // Summary is the plan in one or two sentences.
 func (p Plan) Summary() string {
 	if len(p.Changes) > 0 {
-		return fmt.Sprintf("Plan: %s (%s).", tally(p.Changes, false), count(p.Writes, "request", "requests")) + p.aside()
+		return fmt.Sprintf("Plan: %s (%s).", tally(p.Changes, false), count(p.Writes, "request", "requests")) + roleTally(p.Changes) + p.aside()
 	}
 	return p.idle()
 }
@@ -57,7 +57,7 @@ func (r Report) Summary() string {
 	var s string
 	switch {
 	case len(done) > 0:
-		s = fmt.Sprintf("Done: %s (cycle %d, %s).", tally(done, true), r.Cycle, r.Took.Round(10*time.Millisecond))
+		s = fmt.Sprintf("Done: %s (cycle %d, %s).", tally(done, true), r.Cycle, r.Took.Round(10*time.Millisecond)) + roleTally(done)
 	case len(bad) > 0:
 		s = "Nothing was applied."
 	case r.Stopped == "":
@@ -247,6 +247,7 @@ var noteKinds = []noteSection{
 	{kind: NoteLeaving, title: "Gone from the directory: deactivated, and deleted later"},
 	{kind: NotePinned, title: "Pinned: restored by undo, left as they are until unpinned"},
 	{kind: NoteWaiting, title: "Waiting for another try"},
+	{kind: NoteRole, title: "Role groups", urgent: true},
 	{kind: NoteDropped, title: "Left out: the saved plan and the present one differ"},
 	{kind: NoteContested, title: "Another writer: left as it is", urgent: true},
 	{kind: NoteStuck, title: "Not kept by Rootly", urgent: true},
@@ -278,8 +279,11 @@ func byKind(notes []Note) []noteSection {
 // reason is the end of a change's line: why, and what exactly.
 func (c Change) reason() string {
 	var s string
+	if c.Object.Role {
+		s = "role group, "
+	}
 	if len(c.Members) > 0 {
-		s = count(len(c.Members), "member", "members") + ", "
+		s += count(len(c.Members), "member", "members") + ", "
 	}
 	s += string(c.Why)
 	if c.Detail != "" {

@@ -22,6 +22,12 @@ func groupRef(id, name string) Ref {
 	return Ref{Kind: KindGroup, Source: id, Target: "t-" + id, Name: name}
 }
 
+func roleRef(id, name string) Ref {
+	r := groupRef(id, name)
+	r.Role = true
+	return r
+}
+
 // everything is a plan with each verb, reason, note kind and cause of holding.
 func everything() Plan {
 	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
@@ -63,9 +69,12 @@ func everything() Plan {
 				{User: userRef("u4", "otto@acme.com"), Why: WhyDirectory}, {User: userRef("x9", "stranger@acme.com"), Why: WhyDrift}}},
 			{Verb: VerbDeactivate, Object: userRef("u7", "lars@acme.com"), Why: WhyLeftScope, Detail: "not assigned to the application"},
 			{Verb: VerbDeactivate, Object: userRef("u8", "dirk@acme.com"), Why: WhyDisabled, Detail: "SUSPENDED",
-				Groups: []Ref{groupRef("g2", "oncall-data"), groupRef("g3", "oncall-payments")},
+				Groups: []Ref{groupRef("g2", "oncall-data"), groupRef("g3", "oncall-payments"), roleRef("g9", "incident-admins")},
 				Fields: []Field{{Name: "active", From: "true", To: "false", Why: WhyDisabled}}},
 			{Verb: VerbDelete, Object: userRef("u9", "gero@acme.com"), Why: WhyGone},
+			{Verb: VerbAdd, Object: roleRef("g9", "incident-admins"), Why: WhyDirectory, Spends: map[Axis]int{AxisPrivileged: 1}, Members: []Membership{{User: userRef("u4", "otto@acme.com"), Why: WhyDirectory}}},
+			{Verb: VerbDelete, Object: roleRef("g10", "old-admins"), Why: WhyGone, Detail: "groups.on_removed", Members: []Membership{
+				{User: userRef("u4", "otto@acme.com"), Why: WhyGone}, {User: userRef("u6", "cora@acme.com"), Why: WhyGone}}},
 			{Verb: VerbUpdate, Object: userRef("u13", "back@acme.com"), Why: WhyUndo, Detail: "changed by that cycle",
 				Fields: []Field{{Name: "displayName", From: "New", To: "Old", Why: WhyUndo}}},
 		},
@@ -79,6 +88,7 @@ func everything() Plan {
 			{Verb: VerbDeactivate, Object: userRef("u16", "held7@acme.com"), Why: WhyGone, Held: short.Text},
 			{Verb: VerbDeactivate, Object: userRef("u17", "once@acme.com"), Why: WhyGone, Held: once},
 			{Verb: VerbDeactivate, Object: userRef("u18", "silent@acme.com"), Why: WhyLeftScope, Held: "asked again, the directory did not answer: okta: 503 Service Unavailable"},
+			{Verb: VerbRemove, Object: roleRef("g9", "incident-admins"), Why: WhyDirectory, Held: once, Members: []Membership{{User: userRef("u20", "admin@acme.com"), Why: WhyDirectory}}},
 			{Verb: VerbDeactivate, Object: userRef("u19", "never@acme.com"), Why: WhyLeftScope, Held: "removals: never"},
 		},
 		Objections: []Objection{tooMany, byRules, atFirst, vanished, short, {Axis: AxisRenames, Text: "an objection without a set", Remedy: "its remedy"}},
@@ -93,9 +103,11 @@ func everything() Plan {
 			{Kind: NoteStuck, Object: userRef("n7", "stuck@acme.com"), Text: "Rootly accepted displayName twice and did not keep it"},
 			{Kind: NoteLeft, Object: groupRef("n8", "oncall-old"), Text: "gone from the directory"},
 			{Kind: NoteWaiting, Object: userRef("n9", "later@acme.com"), Text: "refused 2 times, next try in 3 hours"},
+			{Kind: NoteRole, Object: roleRef("g9", "incident-admins"), Text: `the role group "admins" gets another name`, Remedy: "see that whoever renamed it in the directory may do so"},
 		},
 		Counts: Counts{Directory: 300, InScope: 280, Groups: 25, TargetUsers: 281, TargetGroups: 26, Managed: 279, ManagedGroups: 25},
 		Writes: 14,
+		Cost:   Cost{Directory: 23, Read: 12, Write: 14, ExpectedMS: 1400, MaxRate: 25},
 	}
 }
 

@@ -281,7 +281,7 @@ func (e Explanation) places(t *text) {
 			same++
 			continue
 		}
-		line := fmt.Sprintf("  %s: %s", Visible(p.Object.Name), p.sides())
+		line := fmt.Sprintf("  %s: %s", p.Object.shown(), p.sides())
 		if p.Why != "" {
 			line += "; " + prose(p.Why)
 		}

@@ -23,6 +23,7 @@ var occasions = map[Axis]struct{ title, look string }{
 	AxisDeletions:     {"Many deletions at once", ""},
 	AxisMemberships:   {"Many memberships removed at once", ""},
 	AxisGroups:        {"Many groups left empty at once", ""},
+	AxisPrivileged:    {"Many changes of role groups at once", "look at who gains and who loses a role group"},
 	AxisRenames:       {"Many userNames changed at once", ""},
 	AxisSource:        {"All removals", "look first at the directory: at its health, and at what the credential may read"},
 	AxisFirstContact:  {"Removals of the first run", "rootly-idp-sync adopt shows how the directory and this Rootly fit together"},
@@ -144,7 +145,7 @@ func groupNames(c Change) []string {
 	}
 	names := make([]string, len(c.Groups))
 	for i, g := range c.Groups {
-		names[i] = Visible(g.Name)
+		names[i] = g.shown()
 	}
 	return names
 }

@@ -28,7 +28,9 @@ func (p Plan) Text(o TextOptions) string {
 	t := text{o: o}
 	t.line(o.Palette.Strong, p.Summary())
 	t.line(o.Palette.Faint, p.Counts.sentence(p.Source))
+	t.line(o.Palette.Faint, p.Cost.sentence())
 	t.shortReads(p)
+	t.roles(p)
 	t.changes(p.Changes)
 	t.held(p)
 	t.notes(p.Notes)

@@ -35,8 +35,11 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 		} else if l, ok = idx.group(i); ok {
 			ledger.Groups[connectors.GroupID(l.Source)] = l
 		}
-		if ok {
+		switch {
+		case ok:
 			r.Outcome, r.Link = OutcomeDone, &l
+		case i.Change.Verb == VerbDelete && i.Change.Object.Kind == KindGroup && idx.groups[i.Change.Object.Target] == nil:
+			r.Outcome = OutcomeDone // a listing that lacks it is checked by id before anything is planned
 		}
 		out = append(out, r)
 	}
@@ -105,7 +108,7 @@ func (x openIndex) user(i Intent) (Link, bool) {
 
 // group finds the group of an intent in the same way.
 func (x openIndex) group(i Intent) (Link, bool) {
-	if i.Group == nil {
+	if i.Group == nil || i.Change.Verb == VerbDelete {
 		return Link{}, false
 	}
 	ref := i.Change.Object

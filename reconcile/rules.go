@@ -39,7 +39,10 @@ type RuleOptions struct {
 	Where     string   // CEL over user, "" means everybody
 	Exclude   []string // patterns over the mapped userName or the directory's id
 	Push      []string // patterns over groups
-	Protect   []string // patterns over the mapped userName or the directory's id
+	// Privileged are patterns over the pushed groups that carry roles in Rootly.
+	Privileged []string
+	OnRemoved  OnRemoved // what becomes of a managed group that the directory no longer has; "" is OnRemovedLeave
+	Protect    []string  // patterns over the mapped userName or the directory's id
 	// Map sets attributes by CEL. An empty text leaves the attribute unmanaged; an absent one has the default.
 	Map           map[string]string
 	PhoneRegion   string // region of numbers without country code, "" means US, as Rootly reads them
@@ -80,6 +83,8 @@ type Rules struct {
 	exclude   connectors.Patterns
 	push      connectors.Patterns
 	protect   connectors.Patterns
+	roles     connectors.Patterns // groups that carry roles
+	onRemoved OnRemoved
 	mapping   map[string]*expression // nil value: unmanaged
 	phones    *phoneBook
 	additive  bool
@@ -95,7 +100,7 @@ func Compile(o RuleOptions) (*Rules, error) {
 	r := &Rules{
 		directory: o.Directory, mode: o.Mode, groups: o.Groups,
 		mapping: map[string]*expression{}, phones: newPhoneBook(o.PhoneRegion),
-		additive: o.RemovalsNever, deleteAfter: o.DeleteAfter, limits: o.Guard.withDefaults(), texts: o.keyed(),
+		onRemoved: o.OnRemoved, additive: o.RemovalsNever, deleteAfter: o.DeleteAfter, limits: o.Guard.withDefaults(), texts: o.keyed(),
 	}
 	r.hash = hashOf(r.texts)
 	if o.FloorsOnly {
@@ -119,9 +124,10 @@ func Compile(o RuleOptions) (*Rules, error) {
 		texts []string
 		out   *connectors.Patterns
 	}{
-		"scope.exclude": {o.Exclude, &r.exclude},
-		"groups.push":   {o.Push, &r.push},
-		"guard.protect": {o.Protect, &r.protect},
+		"scope.exclude":     {o.Exclude, &r.exclude},
+		"groups.push":       {o.Push, &r.push},
+		"groups.privileged": {o.Privileged, &r.roles},
+		"guard.protect":     {o.Protect, &r.protect},
 	} {
 		if *dst.out, err = connectors.ParsePatterns(dst.texts); err != nil {
 			fail(name, err.Error(), "mend or remove the entry")
@@ -144,6 +150,9 @@ func Compile(o RuleOptions) (*Rules, error) {
 			}
 			r.mapping[attr] = e
 		}
+	}
+	if !slices.Contains([]OnRemoved{"", OnRemovedLeave, OnRemovedEmpty, OnRemovedDelete}, o.OnRemoved) {
+		fail("groups.on_removed", "there is no such word as "+string(o.OnRemoved), "write leave, empty or delete")
 	}
 	for axis, l := range r.limits {
 		if l.Share < 0 || l.Share > 1 || l.Count < 0 || l.Floor < 0 {
@@ -170,6 +179,9 @@ func (o RuleOptions) keyed() map[string]string {
 	}
 	if o.DeleteAfter > 0 {
 		out["delete_after"] = o.DeleteAfter.String()
+	}
+	if o.OnRemoved == OnRemovedEmpty || o.OnRemoved == OnRemovedDelete {
+		out["groups.on_removed"] = string(o.OnRemoved)
 	}
 	for attr, text := range o.Map {
 		out["map."+attr] = text

@@ -125,8 +125,7 @@ func (p Plan) Intersect(saved Plan) (kept Plan, dropped []Dropped, err error) {
 	kept = p
 	kept.Changes, kept.partial = rest, p.partial || partial
 	slices.SortStableFunc(kept.Changes, byPhase(kept.Changes))
-	kept.Writes = writes(kept.Changes)
-	return kept, x.dropped, nil
+	return kept.priced(), x.dropped, nil
 }
 
 // byKey lists changes by key. Held removals from one group may share it.
@@ -163,6 +162,10 @@ func (x *intersection) agree(c Change) (Change, bool) {
 			reason = "held back in the saved plan"
 		}
 		x.drop(c, reason)
+		return c, false
+	}
+	if c.Verb == VerbDelete && !slices.EqualFunc(c.Members, saved[0].Members, func(a, b Membership) bool { return a.User.Target == b.User.Target }) {
+		x.drop(c, "differs now: the group has other members") // a deletion cannot be divided
 		return c, false
 	}
 	if d := difference(c, saved[0]); d != "" {
@@ -290,15 +293,17 @@ func (c Change) enters() bool {
 	return c.Verb == VerbCreate || c.Verb == VerbReactivate || c.Verb == VerbLink || c.Verb == VerbUpdate && c.Why == WhyFirstMatch
 }
 
-// spendsOf is what is left of a removal's cost when only n of its members go: the group is not left empty then.
+// spendsOf is what is left of the cost of a change of members when only n of them go: the group is not left empty then.
 func (c Change) spendsOf(n int) map[Axis]int {
-	if c.Verb != VerbRemove || len(c.Spends) == 0 {
+	if c.Verb != VerbRemove && c.Verb != VerbAdd || len(c.Spends) == 0 {
 		return c.Spends
 	}
 	out := maps.Clone(c.Spends)
 	delete(out, AxisGroups)
-	if out[AxisMemberships] > n {
-		out[AxisMemberships] = n
+	for _, axis := range []Axis{AxisMemberships, AxisPrivileged} {
+		if out[axis] > n {
+			out[axis] = n
+		}
 	}
 	return out
 }

@@ -80,6 +80,8 @@ func (u *undoing) reverse(c Change) {
 		// Linking wrote nothing to Rootly.
 	case c.Object.Kind == KindUser:
 		u.reverseUser(c)
+	case c.Verb == VerbDelete:
+		u.note(c.Object, NoteLeft, deletedText(c), "make it anew in the directory, and the next sync brings it back with its members")
 	case c.Verb == VerbAdd || c.Verb == VerbRemove:
 		u.reverseMembers(c)
 	case c.Verb == VerbCreate:
@@ -105,7 +107,7 @@ func (u *undoing) reverseUser(c Change) {
 		u.note(p.ref(), NoteLeft, text, "")
 		return
 	}
-	have := valuesOf(p.target)
+	have := u.valuesOf(p)
 	switch c.Verb {
 	case VerbCreate:
 		if have.Active {

@@ -56,6 +56,8 @@ type Client struct {
 
 	mu       sync.Mutex
 	requests map[RequestKind]int
+	answered int           // requests that an answer came to
+	busy     time.Duration // how long those took together
 }
 
 // New checks the options. It sends nothing.
@@ -175,6 +177,15 @@ func (c *Client) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Stats{Requests: maps.Clone(c.requests), Waited: c.pace.waited()}
+}
+
+// timed takes note of how long an answer took, its body included.
+func (c *Client) timed(start time.Time) {
+	took := time.Since(start)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answered++
+	c.busy += took
 }
 
 func (c *Client) count(method string, status int) {

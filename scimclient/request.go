@@ -127,6 +127,7 @@ func (c *Client) exchange(ctx context.Context, r request, into func(io.Reader) e
 	}
 	defer resp.Body.Close()
 	c.count(r.method, resp.StatusCode)
+	defer c.timed(start)
 	c.log.Debug("scim request", "method", r.method, "path", r.path, "status", resp.StatusCode, "took", time.Since(start))
 
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {

@@ -42,7 +42,7 @@ func tellTwoDays(t *testing.T, source, disabled string) {
 		"Plan: create 2", "more to create", // the long first plan is shortened
 		"Done: created 2", "Nothing to change: Rootly matches the directory.",
 		"A day passes", "joins the company", "leaves the company", "edits the name of",
-		"Plan: ", "edited in Rootly", "- deactivate user", disabled,
+		"Plan: ", "1 person gains role group incident-admins", "edited in Rootly", "- deactivate user", disabled,
 		"Done: ", "Nothing to change: Rootly matches the directory.", "rootly-idp-sync init",
 	} {
 		_, after, found := strings.Cut(rest, want)

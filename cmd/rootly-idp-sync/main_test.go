@@ -91,6 +91,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "loopback"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC`), "TIME"},
+	{regexp.MustCompile(`"expectedMs": \d+`), `"expectedMs": 0`},
+	{regexp.MustCompile(`( to write), about \d+ s`), "$1"},
 	{regexp.MustCompile(`waiting for less than a minute`), "waiting"},
 	{regexp.MustCompile(`"tookMs": \d+`), `"tookMs": 0`},
 	{regexp.MustCompile(`\(cycle (\d+), [0-9.]+m?s\)`), "(cycle $1, TOOK)"},

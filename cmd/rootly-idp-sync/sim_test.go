@@ -53,6 +53,9 @@ var simWords = map[string]func(s *simulation, ts *testscript.TestScript, args []
 	// start [people=n] [groups=n] [page=n] [latency=d]: a company, empty unless people are asked for, and a
 	// configuration for it in rootly-idp-sync.yaml unless the script has one.
 	"start": (*simulation).start,
+	// native okta|nickname: Rootly as Okta's own provisioning leaves it, or with the nicknames that Entra's sends as
+	// externalIds.
+	"native": (*simulation).native,
 	// join login [group...]: somebody is hired; the name is made of the login.
 	"join": func(s *simulation, _ *testscript.TestScript, args []string) error {
 		first, last, _ := strings.Cut(strings.Split(args[0], "@")[0], ".")
@@ -354,6 +357,40 @@ func (s *simulation) user(_ *testscript.TestScript, args []string) error {
 	}
 	if len(args) > 2 && u.DisplayName != args[2] {
 		return fmt.Errorf("%s is called %q, want %q", args[0], u.DisplayName, args[2])
+	}
+	return nil
+}
+
+func (s *simulation) native(_ *testscript.TestScript, args []string) error {
+	ids := map[string]string{} // login → SCIM id
+	for _, p := range s.sim.Company.People() {
+		u := sim.SCIMUser{
+			ExternalID: p.ID, UserName: p.Login, GivenName: p.FirstName, FamilyName: p.LastName, DisplayName: p.DisplayName,
+			Emails: []sim.SCIMValue{{Value: p.Email, Type: "work", Primary: true}}, Active: true,
+		}
+		if p.MobilePhone != "" {
+			u.Phones = []sim.SCIMValue{{Value: p.MobilePhone, Type: "mobile"}}
+		}
+		if args[0] == "nickname" {
+			u.ExternalID, _, _ = strings.Cut(p.Login, "@")
+		}
+		made, err := s.sim.SCIM.AddUser(u)
+		if err != nil {
+			return err
+		}
+		ids[p.Login] = made.ID
+	}
+	for _, g := range s.sim.Company.Groups() {
+		made := sim.SCIMGroup{DisplayName: g.Name}
+		if args[0] == "nickname" {
+			made.ExternalID = g.ID
+		}
+		for _, login := range g.Members {
+			made.Members = append(made.Members, sim.SCIMMember{Value: ids[login], Type: "User"})
+		}
+		if _, err := s.sim.SCIM.AddGroup(made); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -138,6 +138,9 @@ func (c *Connector) Stats() Stats {
 	return Stats{Requests: int(c.rt.base.requests.Load()), Waited: c.rt.pauses.Total()}
 }
 
+// Requests is how many requests were sent since New, retries and those for tokens included.
+func (c *Connector) Requests() int { return c.Stats().Requests }
+
 // maxReadings is how often a directory that changes in mid-read is read from the start.
 const maxReadings = 3
 

@@ -137,6 +137,9 @@ func (c *Connector) Stats() Stats {
 	return Stats{Requests: int(c.rt.requests.Load()), Waited: c.rt.pauses.Total()}
 }
 
+// Requests is how many requests were sent since New, retries and those for tokens included.
+func (c *Connector) Requests() int { return c.Stats().Requests }
+
 // Fetch reads everything the Query asks for, the people and the groups side by side.
 func (c *Connector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
 	var (

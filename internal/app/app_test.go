@@ -120,14 +120,14 @@ func TestRulesOfTheConfigurationAllReachTheEngine(t *testing.T) {
 	cfg := config.Default()
 	cfg.Source.Okta = &config.Okta{}
 	cfg.Scope = config.Scope{Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"}}
-	cfg.Groups.Push = []string{"p"}
+	cfg.Groups = config.Groups{Push: []string{"p"}, Privileged: []string{"r"}, OnRemoved: config.OnRemovedEmpty}
 	cfg.Map.DisplayName = &name
 	cfg.Guard.Protect = []string{"ceo"}
 	cfg.Guard.Renames.Floor = 9
 	cfg.Removals = config.RemovalsNever
 	want := reconcile.RuleOptions{
 		Directory: "okta", Narrowed: "app_id=", Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"},
-		Push: []string{"p"}, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true,
+		Push: []string{"p"}, Privileged: []string{"r"}, OnRemoved: reconcile.OnRemovedEmpty, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true,
 		Guard: reconcile.DefaultLimits(),
 	}
 	delete(want.Guard, reconcile.AxisDeletions)

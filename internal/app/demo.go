@@ -124,7 +124,22 @@ func (d *demo) furnish() error {
 			break
 		}
 	}
+	if err := d.foundRoleGroup(); err != nil {
+		return err
+	}
 	_, err := d.sim.SCIM.AddUser(sim.SCIMUser{UserName: "contractor@elsewhere.example", DisplayName: "Not In The Directory", Active: true})
+	return err
+}
+
+// foundRoleGroup gives the company a group whose members have more rights in Rootly.
+func (d *demo) foundRoleGroup() error {
+	g := sim.Group{Name: sim.RoleGroup}
+	for _, p := range d.sim.Company.People() {
+		if p.Assigned && p.Status == sim.StatusActive && len(g.Members) < 2 {
+			g.Members = append(g.Members, p.Login)
+		}
+	}
+	_, err := d.sim.Company.CreateGroup(g)
 	return err
 }
 
@@ -152,7 +167,8 @@ source:
 scope:
   mode: `+mode+`
 groups:
-  push: ["oncall-*", "eng-*"]
+  push: ["oncall-*", "eng-*", `+sim.RoleGroup+`]
+  privileged: [`+sim.RoleGroup+`]
 target:
   url: `+q(d.ends.SCIMURL)+`
   token: `+q(d.ends.SCIMToken)+`

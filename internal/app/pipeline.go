@@ -114,7 +114,7 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 	o := reconcile.RuleOptions{
 		Directory: sourceName(cfg.Source), Narrowed: narrowed(cfg.Source),
 		Mode: cfg.Scope.Mode, Groups: cfg.Scope.Groups, Where: cfg.Scope.Where, Exclude: cfg.Scope.Exclude,
-		Push: cfg.Groups.Push, Protect: cfg.Guard.Protect,
+		Push: cfg.Groups.Push, Privileged: cfg.Groups.Privileged, OnRemoved: reconcile.OnRemoved(cfg.Groups.OnRemoved), Protect: cfg.Guard.Protect,
 		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
 		RemovalsNever: cfg.Removals == config.RemovalsNever, FloorsOnly: cfg.State.None,
 		DeleteAfter: time.Duration(cfg.DeleteAfter),
@@ -123,6 +123,7 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 			reconcile.AxisDeletions:     limit(cfg.Guard.Deletions),
 			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
 			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
+			reconcile.AxisPrivileged:    limit(cfg.Guard.Privileged),
 			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
 		},
 	}

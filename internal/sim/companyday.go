@@ -30,8 +30,13 @@ func (c *Company) NextDay() []string {
 	d.rename()
 	d.move()
 	d.changeEmail()
+	d.promote()
 	return d.told
 }
+
+// RoleGroup is the name of a group whose members have more rights in Rootly. A company that was given one promotes
+// somebody each day.
+const RoleGroup = "incident-admins"
 
 // A workday hands out each person for one event only.
 type workday struct {
@@ -114,6 +119,15 @@ func (d *workday) move() {
 	if p, ok := d.pick(from, to); ok {
 		err := errors.Join(d.company.RemoveMember(from, p.Login), d.company.AddMember(to, p.Login))
 		d.tell(err, "%s moves from %s to %s", p.Login, from, to)
+	}
+}
+
+func (d *workday) promote() {
+	if _, ok := d.company.GroupByName(RoleGroup); !ok {
+		return
+	}
+	if p, ok := d.pick("", RoleGroup); ok {
+		d.tell(d.company.AddMember(RoleGroup, p.Login), "%s is made one of the %s", p.Login, RoleGroup)
 	}
 }
 
