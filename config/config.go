@@ -5,6 +5,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -19,6 +20,11 @@ import (
 // strict checks of the loader.
 type Config struct {
 	Schedule    string   `json:"schedule" doc:"When the daemon runs a cycle: a cron line of five fields or @every 40m."`
+	Mode        Mode     `json:"mode,omitzero" enum:"observe,apply" doc:"What the daemon does: observe plans and reports and never writes to Rootly; apply writes. The daemon needs it; there is no default."`
+	Jitter      Share    `json:"jitter" doc:"By how much of the time between two cycles, at most five minutes, each of them is put off at random."`
+	TimeZone    string   `json:"time_zone" doc:"The IANA time zone in which the schedule is read."`
+	RunAtStart  bool     `json:"run_at_start" doc:"Runs a cycle when the daemon starts, without waiting for the schedule."`
+	Grace       Duration `json:"grace" doc:"How long the daemon may take to end requests under way and record them when it is told to stop."`
 	Source      Source   `json:"source" required:"true" doc:"The directory to read: exactly one."`
 	Scope       Scope    `json:"scope" required:"true" doc:"Who belongs in Rootly."`
 	Groups      Groups   `json:"groups" doc:"Which groups of the directory become groups in Rootly."`
@@ -29,7 +35,9 @@ type Config struct {
 	Notify      Notify   `json:"notify" doc:"Who is told what the sync cannot settle by itself. There is one channel of each kind."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
+	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`
 	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
+	Health      Health   `json:"health" doc:"Where the daemon answers probes."`
 
 	// Notes are remarks of Load that are no problems, such as a trailing slash that was removed.
 	Notes []string `json:"-"`
@@ -146,6 +154,7 @@ type Target struct {
 // Guard limits what one cycle may take away.
 type Guard struct {
 	Deactivations Limit    `json:"deactivations" doc:"People deactivated."`
+	Deletions     Limit    `json:"deletions" doc:"Accounts deleted, which delete_after asks for."`
 	Memberships   Limit    `json:"memberships" doc:"Memberships removed, those that a deactivation implies not counted."`
 	Groups        Limit    `json:"groups" doc:"Groups emptied or removed."`
 	Privileged    Limit    `json:"privileged" doc:"Memberships of groups.privileged granted or removed; those are not counted as memberships."`
@@ -194,12 +203,17 @@ func Default() *Config {
 	limit := func(floor int) Limit { return Limit{Share: 0.2, Count: 100, Floor: floor} }
 	return &Config{
 		Schedule:    "@every 40m",
+		Jitter:      0.05,
+		TimeZone:    "UTC",
+		RunAtStart:  true,
+		Grace:       Duration(25 * time.Second),
 		PhoneRegion: "US",
 		Groups:      Groups{OnRemoved: OnRemovedLeave},
 		Target:      Target{MaxRate: 25, Concurrency: 8},
 		Rootly:      Rootly{APIURL: rootlyAPI},
 		Guard: Guard{
 			Deactivations: limit(3),
+			Deletions:     limit(1),
 			Memberships:   limit(10),
 			Groups:        limit(1),
 			Privileged:    limit(3),
@@ -207,6 +221,7 @@ func Default() *Config {
 		},
 		Removals: RemovalsApply,
 		State:    State{Path: "rootly-idp-sync.db"},
+		Health:   Health{Listen: ":8081"},
 	}
 }
 

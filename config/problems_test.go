@@ -92,11 +92,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, state`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, delete_after, state, health`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, state`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, delete_after, state, health`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",
@@ -157,6 +157,22 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"one value where only keys belong": {
 			file: goodSource + goodScope + goodTarget + "groups: none\n",
 			want: "groups (line 4) holds a single value where keys belong; write keys below it: push, privileged, on_removed",
+		},
+		"deleting at once": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 12h\n",
+			want: "delete_after (line 4) is shorter than a day; write a time in which a mistake is noticed, such as 30d; to delete nobody, remove the line",
+		},
+		"deleting in half days": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 1.5d\n",
+			want: "delete_after (line 4) is not a length of time; write it with units, such as 25s, 10m, 36h or 30d",
+		},
+		"deleting without a memory": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 30d\nstate: none\nremovals: confirmed\n",
+			want: "delete_after (line 4) needs a ledger that remembers who left when, and state is none; remove the line, or give state a path",
+		},
+		"deleting whom nothing is taken from": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 30d\nremovals: never\n",
+			want: "delete_after (line 4) has no effect beside removals: never; remove the line, or write removals: apply",
 		},
 		"no ledger, and removals left at their default": {
 			file: goodSource + goodScope + goodTarget + "state: none\n",
@@ -370,6 +386,42 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"a schedule of a time zone only": {
 			file: goodSource + goodScope + goodTarget + "schedule: \"CRON_TZ=UTC\t@daily\"\n",
 			want: `schedule (line 4) has a time zone and no schedule; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"a schedule of a day that never comes": {
+			file: goodSource + goodScope + goodTarget + "schedule: 0 0 30 2 *\n",
+			want: `schedule (line 4) names a day that never comes; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"two time zones": {
+			file: goodSource + goodScope + goodTarget + "schedule: CRON_TZ=UTC 0 * * * *\ntime_zone: Europe/Berlin\n",
+			want: "schedule (line 4) has a time zone of its own beside time_zone; keep one of the two",
+		},
+		"no time zone": {
+			file: goodSource + goodScope + goodTarget + "time_zone: Berlin\n",
+			want: "time_zone (line 4) is no time zone; write an IANA name, such as Europe/Berlin or UTC",
+		},
+		"a wide jitter": {
+			file: goodSource + goodScope + goodTarget + "jitter: 60%\n",
+			want: "jitter (line 4) is more than half of the time between two cycles; write 50% or less",
+		},
+		"a grace without a unit": {
+			file: goodSource + goodScope + goodTarget + "grace: 25\n",
+			want: "grace (line 4) is not a length of time; write it with units, such as 25s, 10m, 36h or 30d",
+		},
+		"a grace below zero": {
+			file: goodSource + goodScope + goodTarget + "grace: -25s\n",
+			want: "grace (line 4) is below zero; write it with units, such as 25s, 10m, 36h or 30d",
+		},
+		"no grace": {
+			file: goodSource + goodScope + goodTarget + "grace: 10ms\n",
+			want: "grace (line 4) is shorter than a request takes; write 1s or more; the supervisor must wait longer than that before it kills",
+		},
+		"a port that is none": {
+			file: goodSource + goodScope + goodTarget + "health: {listen: ':http'}\n",
+			want: `health.listen (line 4) is no address to listen on; write :8081, 127.0.0.1:8081, or "" for none`,
+		},
+		"a mode that is none": {
+			file: goodSource + goodScope + goodTarget + "mode: dry-run\n",
+			want: "mode (line 4) is none of the words it may be; write observe or apply",
 		},
 		"a schedule without rest": {
 			file: goodSource + goodScope + goodTarget + "schedule: '@every 5s'\n",

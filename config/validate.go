@@ -24,6 +24,7 @@ const rootlyURL = "https://rootly.com/scim"
 // while reading.
 func (l *loader) validate() {
 	l.schedule()
+	l.daemon()
 	l.source()
 	l.scope()
 	l.groups()
@@ -33,6 +34,23 @@ func (l *loader) validate() {
 	l.rootly()
 	l.notify()
 	l.state()
+	l.deleteAfter()
+}
+
+// deleteAfter checks the last step of leaving, which cannot be taken back.
+func (l *loader) deleteAfter() {
+	const path = "delete_after"
+	if _, given := l.origins[path]; !given {
+		return
+	}
+	switch {
+	case time.Duration(l.cfg.DeleteAfter) < oneDay:
+		l.problem(path, "is shorter than a day", "write a time in which a mistake is noticed, such as 30d; to delete nobody, remove the line")
+	case l.cfg.State.None:
+		l.problem(path, "needs a ledger that remembers who left when, and state is none", "remove the line, or give state a path")
+	case l.cfg.Removals == RemovalsNever:
+		l.problem(path, "has no effect beside removals: never", "remove the line, or write removals: apply")
+	}
 }
 
 // state checks the place of the ledger with what may be taken away without one.
@@ -64,6 +82,11 @@ func (l *loader) schedule() {
 	}
 	if every, ok := schedule.(cron.ConstantDelaySchedule); ok && every.Delay < time.Minute {
 		l.problem("schedule", "is more often than once a minute", remedy)
+		return
+	}
+	// Any day of the calendar does: the next five years are looked through.
+	if schedule.Next(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		l.problem("schedule", "names a day that never comes", remedy)
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	AxisShortRead     Axis = "short read"    // asked again, the directory contradicts its own listing
 	AxisFirstContact  Axis = "first contact" // no cycle against this Rootly has ended yet
 	AxisConfiguration Axis = "configuration" // the rules changed, and not the people
+	AxisQuarantine    Axis = "quarantine"    // the first cycle after one
 )
 
 // A Limit lets n of a population through when n ≤ Floor, or n ≤ Share of the population and n ≤ Count.
@@ -265,6 +266,9 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 		}
 	}
 	r.keepMovers(losses)
+	if d.ledger.Quarantine != nil {
+		r.takeNothingYet(losses, *d.ledger.Quarantine)
+	}
 	if d.rules.additive {
 		r.takeNothing(losses)
 	}
@@ -338,6 +342,9 @@ func (d *desk) changedRules() string {
 func (d *desk) doubt(l loss) string {
 	if f, ok := d.findings.people[l.person]; ok && l.axis == AxisDeactivations && f.proof == unproven {
 		return f.text
+	}
+	if l.axis == AxisDeletions {
+		return d.undepartable(l.person)
 	}
 	if f := d.findings.removed[l.group]; f.proof == unproven {
 		return f.text

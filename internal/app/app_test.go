@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -125,12 +126,12 @@ func TestRulesOfTheConfigurationAllReachTheEngine(t *testing.T) {
 	cfg.Guard.Protect = []string{"ceo"}
 	cfg.Guard.Renames.Floor = 9
 	cfg.Removals = config.RemovalsNever
+	cfg.DeleteAfter = config.Duration(48 * time.Hour)
 	want := reconcile.RuleOptions{
 		Directory: "okta", Narrowed: "app_id=", Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"},
-		Push: []string{"p"}, Privileged: []string{"r"}, OnRemoved: reconcile.OnRemovedEmpty, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true,
+		Push: []string{"p"}, Privileged: []string{"r"}, OnRemoved: reconcile.OnRemovedEmpty, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true, DeleteAfter: 48 * time.Hour,
 		Guard: reconcile.DefaultLimits(),
 	}
-	delete(want.Guard, reconcile.AxisDeletions)
 	cfg.State.None, want.FloorsOnly = true, true
 	want.Guard[reconcile.AxisRenames] = reconcile.Limit{Share: 0.2, Count: 100, Floor: 9}
 	if diff := cmp.Diff(want, ruleOptions(cfg)); diff != "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
@@ -116,8 +117,10 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 		Push: cfg.Groups.Push, Privileged: cfg.Groups.Privileged, OnRemoved: reconcile.OnRemoved(cfg.Groups.OnRemoved), Protect: cfg.Guard.Protect,
 		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
 		RemovalsNever: cfg.Removals == config.RemovalsNever, FloorsOnly: cfg.State.None,
+		DeleteAfter: time.Duration(cfg.DeleteAfter),
 		Guard: reconcile.Limits{
 			reconcile.AxisDeactivations: limit(cfg.Guard.Deactivations),
+			reconcile.AxisDeletions:     limit(cfg.Guard.Deletions),
 			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
 			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
 			reconcile.AxisPrivileged:    limit(cfg.Guard.Privileged),
@@ -202,9 +205,9 @@ func authorities(path string) (*x509.CertPool, error) {
 type memory interface {
 	reconcile.Journal
 	Lock(ctx context.Context) (unlock func(), err error)
-	Ledger(ctx context.Context) (reconcile.Ledger, error)
 	Previous(ctx context.Context) (*connectors.Snapshot, time.Time, error)
 	Prune(ctx context.Context, keep time.Duration) error
+	daemon.Memory
 	Close() error
 }
 
@@ -240,7 +243,10 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 		return nil, err
 	}
 	if cfg.State.None {
-		p.memory = store.NewMemory(a.now)
+		if a.stateless == nil {
+			a.stateless = store.NewMemory(a.now)
+		}
+		p.memory = a.stateless
 		return p, nil
 	}
 	st, err := a.openStore(ctx, cfg, p.source, allowOther)
