@@ -184,7 +184,7 @@ func (d *Daemon) keep(ctx context.Context) {
 	d.supervisor.status(s)
 	data, err := json.Marshal(s)
 	if err == nil {
-		err = d.current().Memory.Remember(ctx, stateKey, data)
+		err = d.current().Memory.Remember(ctx, StateKey, data)
 	}
 	if err != nil {
 		d.log.Warn("the daemon's state was not recorded", "error", err)

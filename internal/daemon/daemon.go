@@ -217,7 +217,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.replace(setup)
 	d.listen = setup.Settings.HealthListen
 	m := setup.Memory
-	data, err := m.Recall(ctx, stateKey)
+	data, err := m.Recall(ctx, StateKey)
 	if err != nil {
 		return errors.Join(err, setup.Close())
 	}

@@ -376,6 +376,26 @@ func TestChangedConfigurationEndsTheWaitOfAQuarantine(t *testing.T) {
 	})
 }
 
+func TestGoodCycleOfAnotherRunEndsTheWaitOfAQuarantine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "@every 40m")
+		w.setCycle(failing(refused()))
+		w.begin()
+		pass(10 * minute)
+		if _, err := w.good(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.memory.Isolate(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		pass(lookEvery)
+		if s := w.d.State(); s.Quarantine != nil || s.Next.Sub(w.now()) > 40*minute || s.LastGood.IsZero() {
+			t.Errorf("state: %+v", s)
+		}
+		w.end()
+	})
+}
+
 func TestQuarantineOutlivesTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "@every 40m")

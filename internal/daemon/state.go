@@ -78,8 +78,8 @@ type State struct {
 	Config string `json:"config,omitempty"`
 }
 
-// stateKey is under what the store remembers the last State.
-const stateKey = "daemon"
+// StateKey is under what the store remembers the last State, for Decode.
+const StateKey = "daemon"
 
 // Decode is the State that a daemon left in the store, the zero State when none did.
 func Decode(data []byte) (State, error) {

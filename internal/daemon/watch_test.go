@@ -86,7 +86,7 @@ func TestBadFileKeepsTheOldOneRunning(t *testing.T) {
 		if r := w.d.Readiness(t.Context()); r.Ready || r.Configuration || !strings.Contains(r.Reason, "configuration on disk") {
 			t.Errorf("readiness: %+v", r)
 		}
-		data, err := w.memory.Recall(t.Context(), stateKey)
+		data, err := w.memory.Recall(t.Context(), StateKey)
 		if err != nil {
 			t.Fatal(err)
 		}
