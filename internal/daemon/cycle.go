@@ -81,7 +81,7 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	d.board.update(func(s *State) {
 		s.Phase, s.Done, s.Total, s.Next = PhaseWaiting, 0, 0, d.due
 		s.Last, s.LastGood, s.Quarantine = &sum, e.LastGood, d.quarantine
-		if stopped {
+		if stopped || d.once {
 			s.Phase = PhaseStopped
 		}
 	})
@@ -149,6 +149,9 @@ func summaryOf(e Ended, took time.Duration) Summary {
 		Failed:  r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown),
 		Skipped: r.Count(reconcile.OutcomeSkipped),
 	}
+	if e.Outcome == OutcomeObserved {
+		s.Skipped = s.Planned
+	}
 	if e.Err != nil {
 		s.Error = oneLine(e.Err)
 	}
@@ -167,7 +170,10 @@ func (d *Daemon) logCycle(s Summary) {
 	attrs := []slog.Attr{
 		slog.Int64("cycle", s.Cycle), slog.String("result", string(s.Outcome)),
 		slog.Int("planned", s.Planned), slog.Int("done", s.Done), slog.Int("failed", s.Failed), slog.Int("held", s.Held), slog.Int("skipped", s.Skipped),
-		slog.Duration("took", s.Took.Round(time.Millisecond)), slog.Time("next", d.due),
+		slog.Duration("took", s.Took.Round(time.Millisecond)),
+	}
+	if !d.due.IsZero() {
+		attrs = append(attrs, slog.Time("next", d.due))
 	}
 	if s.Error != "" {
 		attrs = append(attrs, slog.String("error", s.Error))

@@ -63,9 +63,9 @@ type State struct {
 	Mode    string    `json:"mode"`
 	Leader  string    `json:"leader"` // "single": no other replica stands by
 	Phase   Phase     `json:"phase"`
-	Done    int       `json:"done"`  // changes of the running cycle
-	Total   int       `json:"total"` // 0 until they are planned
-	Next    time.Time `json:"next"`  // when the next cycle begins
+	Done    int       `json:"done"`          // changes of the running cycle
+	Total   int       `json:"total"`         // 0 until they are planned
+	Next    time.Time `json:"next,omitzero"` // when the next cycle begins
 
 	LastGood   time.Time             `json:"lastGood,omitzero"`
 	Last       *Summary              `json:"last,omitempty"`
