@@ -143,14 +143,14 @@ func (l *Lease) keep() {
 		case l.Err() != nil:
 			return
 		default:
-			wait = l.ttl / 20
+			wait = min(l.ttl/20, time.Until(l.deadline()))
 		}
 	}
 }
 
 func (l *Lease) renew() error {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), l.ttl/4)
+	ctx, cancel := context.WithDeadline(context.Background(), l.deadline())
 	defer cancel()
 	res, err := l.db.ExecContext(ctx, `UPDATE leases SET expires = clock_timestamp() + $4 * interval '1 microsecond'
 		WHERE name = $1 AND holder = $2 AND epoch = $3 AND expires > clock_timestamp()`, l.name, l.holder, l.epoch, l.ttl.Microseconds())
@@ -163,9 +163,9 @@ func (l *Lease) renew() error {
 		l.trust(start)
 		return nil
 	case err == nil:
-		err = l.lose(ctx)
-	case time.Now().After(l.deadline()):
-		l.fail(&ExpiredError{Path: l.place, Lease: l.name, Reason: fmt.Sprintf("it could not be renewed for %s: %v", l.ttl, err)})
+		return l.lose(ctx)
+	case !l.Valid():
+		return l.fail(&ExpiredError{Path: l.place, Lease: l.name, Reason: fmt.Sprintf("it could not be renewed for %s: %v", l.ttl, err)})
 	}
 	return err
 }

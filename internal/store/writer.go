@@ -99,11 +99,12 @@ func (w *writer) run() {
 	}
 }
 
-// drop gives the connection back.
+// drop gives the connection back. With one that is broken nothing is lost.
 func (w *writer) drop() error {
 	if w.conn == nil {
 		return nil
 	}
+	alive := w.db.alive(w.conn)
 	var errs []error
 	for _, st := range w.stmts {
 		errs = append(errs, st.Close())
@@ -111,6 +112,9 @@ func (w *writer) drop() error {
 	err := errors.Join(append(errs, w.conn.Close())...)
 	w.conn = nil
 	clear(w.stmts)
+	if !alive {
+		return nil
+	}
 	return err
 }
 
@@ -208,7 +212,9 @@ func (w *writer) reconnect() error {
 	if w.conn != nil && w.db.alive(w.conn) {
 		return nil
 	}
-	_ = w.drop() // it is broken: nothing is lost with it
+	if err := w.drop(); err != nil {
+		return err
+	}
 	ctx, cancel := w.bounded()
 	defer cancel()
 	conn, err := w.db.connect(ctx)
