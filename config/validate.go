@@ -33,6 +33,23 @@ func (l *loader) validate() {
 	l.target()
 	l.rootly()
 	l.state()
+	l.deleteAfter()
+}
+
+// deleteAfter checks the last step of leaving, which cannot be taken back.
+func (l *loader) deleteAfter() {
+	const path = "delete_after"
+	if _, given := l.origins[path]; !given {
+		return
+	}
+	switch {
+	case time.Duration(l.cfg.DeleteAfter) < oneDay:
+		l.problem(path, "is shorter than a day", "write a time in which a mistake is noticed, such as 30d; to delete nobody, remove the line")
+	case l.cfg.State.None:
+		l.problem(path, "needs a ledger that remembers who left when, and state is none", "remove the line, or give state a path")
+	case l.cfg.Removals == RemovalsNever:
+		l.problem(path, "has no effect beside removals: never", "remove the line, or write removals: apply")
+	}
 }
 
 // state checks the place of the ledger with what may be taken away without one.

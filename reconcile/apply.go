@@ -67,7 +67,8 @@ const settleTime = 20 * time.Second
 // that cannot record and a cancelled ctx stop everything not yet sent, and the report says what was and what was not
 // done. The error is set when the run was stopped; the report holds in any case.
 func (a *Applier) Apply(ctx context.Context, p Plan) (Report, error) {
-	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}, attempts: map[string]int{}}
+	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}, attempts: map[string]int{}, contests: map[string]map[string]Contest{}}
+	maps.Copy(r.contests, p.contests)
 	for _, w := range p.waiting {
 		r.attempts[w.key()] = w.Attempts
 	}
@@ -110,6 +111,7 @@ type run struct {
 
 	mu       sync.Mutex
 	attempts map[string]int // of what is in escrow, by change key
+	contests map[string]map[string]Contest
 
 	results map[string]*Result // by change key
 	targets map[string]string  // directory id → SCIM id of what this run created
@@ -360,6 +362,9 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 	if _, ok := errors.AsType[*linkedError](err); ok {
 		return OutcomeFailed
 	}
+	if _, ok := errors.AsType[*reactivatedError](err); ok {
+		return OutcomeFailed
+	}
 	e, ok := errors.AsType[*scimclient.Error](err)
 	switch {
 	case !ok:
@@ -392,7 +397,7 @@ func (r *run) escrow(c Change, err error) *Waiting {
 
 // linkOf is the ledger's row for a change that succeeded.
 func (r *run) linkOf(c Change, target string, members []string) Link {
-	l := Link{Kind: c.Object.Kind, Source: c.Object.Source, Target: target, Stuck: maps.Clone(r.plan.stuck[c.Object.key()])}
+	l := Link{Kind: c.Object.Kind, Source: c.Object.Source, Target: target, Stuck: maps.Clone(r.plan.stuck[c.Object.key()]), Contested: r.contested(c)}
 	for _, f := range c.Fields {
 		delete(l.Stuck, f.Name)
 	}

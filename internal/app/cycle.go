@@ -121,7 +121,7 @@ func withoutApproval(plan reconcile.Plan) reconcile.Plan {
 		o := &plan.Objections[i]
 		axis := o.Axis
 		switch axis {
-		case reconcile.AxisShortRead:
+		case reconcile.AxisShortRead, reconcile.AxisQuarantine:
 			continue
 		case reconcile.AxisSource:
 			axis = reconcile.AxisDeactivations // whose limit it goes by

@@ -117,8 +117,10 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 		Push: cfg.Groups.Push, Protect: cfg.Guard.Protect,
 		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
 		RemovalsNever: cfg.Removals == config.RemovalsNever, FloorsOnly: cfg.State.None,
+		DeleteAfter: time.Duration(cfg.DeleteAfter),
 		Guard: reconcile.Limits{
 			reconcile.AxisDeactivations: limit(cfg.Guard.Deactivations),
+			reconcile.AxisDeletions:     limit(cfg.Guard.Deletions),
 			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
 			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
 			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
