@@ -32,6 +32,7 @@ type Config struct {
 	PhoneRegion string   `json:"phone_region" doc:"ISO 3166 region of phone numbers written without a country code."`
 	Target      Target   `json:"target" required:"true" doc:"Rootly's SCIM endpoint."`
 	Rootly      Rootly   `json:"rootly" doc:"Rootly's REST API, for what SCIM cannot do."`
+	Notify      Notify   `json:"notify" doc:"Who is told what the sync cannot settle by itself. There is one channel of each kind."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
 	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`

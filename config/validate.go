@@ -32,6 +32,7 @@ func (l *loader) validate() {
 	l.phoneRegion()
 	l.target()
 	l.rootly()
+	l.notify()
 	l.state()
 	l.deleteAfter()
 }
@@ -252,15 +253,19 @@ func (l *loader) target() {
 		l.problem("target.token", "is missing", "set ROOTLY_SCIM_TOKEN, or give token or token_file; Rootly shows it under Integrations, SSO")
 	}
 	l.targetURL(t)
-	if t.CAFile == "" {
-		return
+	if t.CAFile != "" {
+		l.authorities("target.ca_file", t.CAFile)
 	}
-	pem, err := os.ReadFile(t.CAFile)
+}
+
+// authorities checks a file of certificates to trust.
+func (l *loader) authorities(path, file string) {
+	pem, err := os.ReadFile(file)
 	switch {
 	case err != nil:
-		l.problem("target.ca_file", "cannot be read: "+oneLine(err), "name a file of PEM certificates; the path is relative to the configuration file")
+		l.problem(path, "cannot be read: "+oneLine(err), "name a file of PEM certificates; the path is relative to the configuration file")
 	case !x509.NewCertPool().AppendCertsFromPEM(pem):
-		l.problem("target.ca_file", "holds no certificate", "name a file of PEM certificates")
+		l.problem(path, "holds no certificate", "name a file of PEM certificates")
 	}
 }
 

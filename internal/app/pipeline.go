@@ -174,6 +174,18 @@ func openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error
 
 // trusting is a transport that trusts the authorities of a PEM file beside the system's.
 func trusting(path string) (http.RoundTripper, error) {
+	pool, err := authorities(path)
+	if err != nil {
+		return nil, err
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	t.MaxIdleConnsPerHost = 64 // as many as requests may be under way
+	return t, nil
+}
+
+// authorities are the system's and those of a PEM file.
+func authorities(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -185,10 +197,7 @@ func trusting(path string) (http.RoundTripper, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s holds no PEM certificate", path)
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	t.MaxIdleConnsPerHost = 64 // as many as requests may be under way
-	return t, nil
+	return pool, nil
 }
 
 // A memory is what a cycle needs of the store: a state file, or with state: none what the process remembers.

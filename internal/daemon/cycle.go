@@ -15,6 +15,9 @@ import (
 // recordTime is how long the store may take to record what came of a cycle.
 const recordTime = 10 * time.Second
 
+// notifyTime is how long all channels together may take to tell people.
+const notifyTime = 2 * time.Minute
+
 // turn runs one cycle and waits for its end: for ever while the daemon is to run, and for the grace once ctx has ended.
 // Its error is that the grace was not enough; how the cycle ended is in Ended.
 func (d *Daemon) turn(ctx context.Context) (Ended, error) {
@@ -57,7 +60,7 @@ func (d *Daemon) turn(ctx context.Context) (Ended, error) {
 
 // after records what came of a cycle, tells people, and says when the next one is due.
 func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
-	stopped := ctx.Err() != nil
+	stopped, told := ctx.Err() != nil, ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	setup, now := d.current(), d.now()
@@ -78,6 +81,7 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 		e.LastGood = now
 	}
 	d.due = d.afterCycle(now)
+	e.Next = d.due
 	d.board.update(func(s *State) {
 		s.Phase, s.Done, s.Total, s.Next = PhaseWaiting, 0, 0, d.due
 		s.Last, s.LastGood, s.Quarantine = &sum, e.LastGood, d.quarantine
@@ -86,10 +90,12 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 		}
 	})
 	d.logCycle(sum)
-	if setup.Notify != nil && e.Outcome != OutcomeInterrupted {
-		setup.Notify(ctx, e)
-	}
 	d.keep(ctx)
+	if setup.Notify != nil && !stopped { // whoever could not be told now is told after the next cycle
+		told, cancel := context.WithTimeout(told, notifyTime)
+		defer cancel()
+		setup.Notify(told, e)
+	}
 	return e
 }
 

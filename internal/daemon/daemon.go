@@ -62,6 +62,7 @@ type Ended struct {
 	At         time.Time
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one
+	Next       time.Time             // when the next cycle begins, zero when none does
 	Reload     string                // why a changed configuration is not in effect, "" when the one on disk is
 }
 

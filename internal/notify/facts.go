@@ -155,17 +155,18 @@ func (f Facts) stale(now, base time.Time, after time.Duration) []condition {
 	}
 	c := condition{
 		Key: string(NoGoodCycle), Event: NoGoodCycle, Since: last,
-		Text:  fmt.Sprintf("The last good cycle was %s ago; a message is due after %s.", span(now.Sub(last)), span(after)),
+		Text:  fmt.Sprintf("The last good cycle was %s ago.", span(now.Sub(last))),
 		Steps: []string{"rootly-idp-sync status", "rootly-idp-sync doctor"},
 		quiet: f.Quarantine != nil || len(f.Refusals) > 0,
 	}
 	if f.LastGood.IsZero() {
-		c.Text = fmt.Sprintf("There has been no good cycle in %s; a message is due after %s.", span(now.Sub(last)), span(after))
+		c.Text = fmt.Sprintf("There has been no good cycle in %s.", span(now.Sub(last)))
 	}
 	if f.Error != "" {
 		c.Text += " The last one ended with: " + f.Error
 	}
 	c.add("last good cycle", clock(f.LastGood))
+	c.add("told after", span(after))
 	return []condition{c}
 }
 
@@ -178,6 +179,9 @@ func (f Facts) planned() []condition {
 	}
 	for _, l := range f.OnCall {
 		c := l.condition(OnCallHeld)
+		if !l.Until.IsZero() {
+			c.add("held no longer than", clock(l.Until)+", "+l.UserName)
+		}
 		c.add("people managed", count(f.Managed))
 		out = append(out, c)
 	}
@@ -219,9 +223,6 @@ func (l Leaver) condition(e Event) condition {
 	item := l.UserName
 	if l.Schedule != "" {
 		item += ", on call for " + l.Schedule
-	}
-	if !l.Until.IsZero() {
-		item += ", held until " + clock(l.Until) + " at the latest"
 	}
 	return condition{
 		Key: key(e, l.ID), Event: e, Items: []string{item}, Steps: []string{"rootly-idp-sync explain " + argument(l.UserName)},
