@@ -64,20 +64,20 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	setup, now := d.current(), d.now()
-	e.Outcome, e.At = outcomeOf(e.Report, e.Err, stopped, setup.Settings.Mode), now
+	e.Result, e.At = resultOf(e.Report, e.Err, stopped, setup.Settings.Mode), now
 	sum := summaryOf(e, now.Sub(start))
-	if e.Outcome == OutcomeFailed && sum.Cycle == 0 {
+	if e.Result == ResultFailed && sum.Cycle == 0 {
 		var err error
 		if sum.Cycle, err = setup.Memory.Fail(ctx, start, e.Err.Error()); err != nil {
 			d.log.Warn("the failed cycle was not recorded", "error", err)
 		}
 	}
-	if e.Outcome != OutcomeSkipped && e.Outcome != OutcomeInterrupted {
+	if e.Result != ResultSkipped && e.Result != ResultInterrupted {
 		d.isolate(ctx, e, now)
 	}
 	before := d.State()
 	e.Quarantine, e.LastGood, e.Reload = d.quarantine, before.LastGood, before.ReloadError
-	if e.Outcome.good() {
+	if e.Result.good() {
 		e.LastGood = now
 	}
 	d.due = d.afterCycle(now)
@@ -125,23 +125,23 @@ func (d *Daemon) isolate(ctx context.Context, e Ended, now time.Time) {
 	}
 }
 
-func outcomeOf(r reconcile.Report, err error, stopped bool, mode string) Outcome {
+func resultOf(r reconcile.Report, err error, stopped bool, mode string) Result {
 	_, locked := errors.AsType[*store.LockedError](err)
 	switch {
 	case locked:
-		return OutcomeSkipped
+		return ResultSkipped
 	case err != nil && stopped && errors.Is(err, context.Canceled):
-		return OutcomeInterrupted
+		return ResultInterrupted
 	case err != nil || r.Stopped != "":
-		return OutcomeFailed
+		return ResultFailed
 	case mode == ModeObserve:
-		return OutcomeObserved
+		return ResultObserved
 	case r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown, reconcile.OutcomeSkipped) > 0:
-		return OutcomePartial
+		return ResultPartial
 	case len(r.Plan.Objections) > 0:
-		return OutcomeHeld
+		return ResultHeld
 	}
-	return OutcomeGood
+	return ResultGood
 }
 
 // ModeObserve is the mode in which nothing is written.
@@ -150,12 +150,12 @@ const ModeObserve = "observe"
 func summaryOf(e Ended, took time.Duration) Summary {
 	r := e.Report
 	s := Summary{
-		Cycle: r.Cycle, Outcome: e.Outcome, Ended: e.At, Took: took,
+		Cycle: r.Cycle, Result: e.Result, Ended: e.At, Took: took,
 		Planned: len(r.Plan.Changes), Held: len(r.Plan.Held), Done: r.Count(reconcile.OutcomeDone),
 		Failed:  r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown),
 		Skipped: r.Count(reconcile.OutcomeSkipped),
 	}
-	if e.Outcome == OutcomeObserved {
+	if e.Result == ResultObserved {
 		s.Skipped = s.Planned
 	}
 	if e.Err != nil {
@@ -167,14 +167,14 @@ func summaryOf(e Ended, took time.Duration) Summary {
 // logCycle is the one line that each cycle leaves.
 func (d *Daemon) logCycle(s Summary) {
 	level := slog.LevelInfo
-	switch s.Outcome {
-	case OutcomeFailed:
+	switch s.Result {
+	case ResultFailed:
 		level = slog.LevelError
-	case OutcomePartial, OutcomeHeld, OutcomeSkipped:
+	case ResultPartial, ResultHeld, ResultSkipped:
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{
-		slog.Int64("cycle", s.Cycle), slog.String("result", string(s.Outcome)),
+		slog.Int64("cycle", s.Cycle), slog.String("result", string(s.Result)),
 		slog.Int("planned", s.Planned), slog.Int("done", s.Done), slog.Int("failed", s.Failed), slog.Int("held", s.Held), slog.Int("skipped", s.Skipped),
 		slog.Duration("took", s.Took.Round(time.Millisecond)),
 	}

@@ -58,7 +58,7 @@ type Memory interface {
 type Ended struct {
 	Report     reconcile.Report
 	Err        error
-	Outcome    Outcome
+	Result     Result
 	At         time.Time
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one

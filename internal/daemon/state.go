@@ -21,29 +21,29 @@ const (
 	PhaseStopped  Phase = "stopped"
 )
 
-// Outcome is how a cycle ended.
-type Outcome string
+// Result is how a cycle ended.
+type Result string
 
-// The outcomes.
+// The results.
 const (
-	OutcomeGood        Outcome = "good"
-	OutcomeObserved    Outcome = "observed"    // planned; nothing is written in mode observe
-	OutcomeHeld        Outcome = "held"        // good, and the guard holds changes
-	OutcomePartial     Outcome = "partial"     // reached its end, and some changes failed
-	OutcomeFailed      Outcome = "failed"      // ended early
-	OutcomeInterrupted Outcome = "interrupted" // ended early because the daemon was told to stop
-	OutcomeSkipped     Outcome = "skipped"     // another run had the lock
+	ResultGood        Result = "good"
+	ResultObserved    Result = "observed"    // planned; nothing is written in mode observe
+	ResultHeld        Result = "held"        // good, and the guard holds changes
+	ResultPartial     Result = "partial"     // reached its end, and some changes failed
+	ResultFailed      Result = "failed"      // ended early
+	ResultInterrupted Result = "interrupted" // ended early because the daemon was told to stop
+	ResultSkipped     Result = "skipped"     // another run had the lock
 )
 
 // good tells whether the whole directory was seen to, whatever became of single objects.
-func (o Outcome) good() bool {
-	return o == OutcomeGood || o == OutcomeObserved || o == OutcomeHeld || o == OutcomePartial
+func (r Result) good() bool {
+	return r == ResultGood || r == ResultObserved || r == ResultHeld || r == ResultPartial
 }
 
 // A Summary is what State keeps of a cycle that ended. It names nobody.
 type Summary struct {
 	Cycle   int64         `json:"cycle,omitempty"` // 0 when it could not be recorded
-	Outcome Outcome       `json:"outcome"`
+	Result  Result        `json:"result"`
 	Ended   time.Time     `json:"ended"`
 	Took    time.Duration `json:"took"` // nanoseconds
 	Planned int           `json:"planned"`

@@ -203,7 +203,7 @@ func TestSubscriberSeesTheCycle(t *testing.T) {
 			t.Errorf("in mid-cycle: %+v", s)
 		}
 		pass(2 * minute)
-		if s := <-updates; s.Phase != PhaseWaiting || s.Last == nil || s.Last.Outcome != OutcomeGood {
+		if s := <-updates; s.Phase != PhaseWaiting || s.Last == nil || s.Last.Result != ResultGood {
 			t.Errorf("after it: %+v", s)
 		}
 		cancel()
