@@ -17,13 +17,14 @@ type Facts struct {
 	// call and who else writes: the fields below it are then ignored, and what was told of them is neither over nor
 	// repeated.
 	Planned      bool
-	Managed      int                 // people of Rootly that we own
-	Held         []reconcile.HeldSet // those that wait for a yes
-	OnCall       []Leaver            // held because Rootly would page them
-	Released     []Leaver            // no longer held in this cycle though still not covered
-	Writers      []Contested         // what somebody else keeps turning back
-	APIKeyError  string              // why Rootly's REST API refused the key, "" when it did not or was not asked
-	NextApproval time.Time           // when an approval would be carried out, zero if unknown
+	Managed      int                   // people of Rootly that we own
+	Held         []reconcile.HeldSet   // those that wait for a yes
+	Objections   []reconcile.Objection // of the guard; those that made no set of Held are told by themselves
+	OnCall       []Leaver              // held because Rootly would page them
+	Released     []Leaver              // no longer held in this cycle though still not covered
+	Writers      []Contested           // what somebody else keeps turning back
+	APIKeyError  string                // why Rootly's REST API refused the key, "" when it did not or was not asked
+	NextApproval time.Time             // when an approval would be carried out, zero if unknown
 
 	Refusals   []Refusal             // credentials that were refused in this cycle, while reading or writing
 	Quarantine *reconcile.Quarantine // nil when there is none
@@ -110,7 +111,9 @@ func (f Facts) unknown(e Event) bool {
 	switch e {
 	case Quarantine: // only a good cycle ends it
 		return f.Error != ""
-	case RemovalsHeld, OnCallHeld, AnotherWriter, APIKeyRefused, CredentialsRefused:
+	case OnCallHeld: // whom nobody could be asked about may be on call still
+		return !f.Planned || f.APIKeyError != ""
+	case RemovalsHeld, AnotherWriter, APIKeyRefused, CredentialsRefused:
 		return !f.Planned
 	}
 	return false
@@ -177,6 +180,11 @@ func (f Facts) planned() []condition {
 			out = append(out, f.held(set))
 		}
 	}
+	for _, o := range f.Objections {
+		if !slices.ContainsFunc(f.Held, func(s reconcile.HeldSet) bool { return s.Axis == o.Axis && s.Reason == o.Text }) {
+			out = append(out, f.objection(o))
+		}
+	}
 	for _, l := range f.OnCall {
 		c := l.condition(OnCallHeld)
 		if !l.Until.IsZero() {
@@ -216,6 +224,16 @@ func (f Facts) held(set reconcile.HeldSet) condition {
 	c.add(string(set.Axis)+" held", count(len(set.Items)))
 	c.add("people managed", count(f.Managed))
 	c.add("an approval is carried out", clock(f.NextApproval))
+	return c
+}
+
+// objection tells of what nobody can approve: a short read, or any removal with state: none.
+func (f Facts) objection(o reconcile.Objection) condition {
+	c := condition{
+		Key: key(RemovalsHeld, string(o.Axis)), Event: RemovalsHeld, Count: o.Count, Steps: []string{"rootly-idp-sync plan"},
+		Text: o.Text + "; " + o.Remedy,
+	}
+	c.add("people managed", count(f.Managed))
 	return c
 }
 

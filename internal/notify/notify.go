@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -88,9 +87,6 @@ func New(o Options) (*Notifier, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if isNil(o.Memory) {
-		o.Memory = nil
-	}
 	n := &Notifier{o: o}
 	post := newPoster(o.RootCAs)
 	add := func(c channel, events []Event, err error) error {
@@ -119,11 +115,6 @@ func New(o Options) (*Notifier, error) {
 		errs = append(errs, add(rootlyChannel{*c, post}, c.Events, c.check()))
 	}
 	return n, errors.Join(errs...)
-}
-
-func isNil(m Memory) bool {
-	v := reflect.ValueOf(m)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // Observe looks at the facts and sends what is due. It is called after each cycle, and may be called between two. It never
@@ -155,6 +146,9 @@ func (n *Notifier) Observe(ctx context.Context, f Facts, now time.Time) {
 // deliver sends what is due to one channel, and stops at the first message that it refuses.
 func (n *Notifier) deliver(ctx context.Context, r *route, now time.Time) {
 	batches := r.kept.due()
+	n.mu.Lock()
+	r.status.Waiting = len(batches)
+	n.mu.Unlock()
 	for i, b := range batches {
 		m := n.compose(r.kept, b, r.Name(), now)
 		err := send(ctx, r.channel, m)

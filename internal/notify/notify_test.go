@@ -159,6 +159,18 @@ func TestAMemoryThatFailsSilencesNobodyAndIsNotOverwritten(t *testing.T) {
 	}
 }
 
+func TestALeaverNobodyCouldBeAskedAboutIsStillHeld(t *testing.T) {
+	b := newBook()
+	n := b.notifier(nil)
+	n.Observe(t.Context(), Facts{Planned: true, LastGood: start, OnCall: []Leaver{{ID: "1", UserName: "a@acme.com"}}}, start)
+	n.Observe(t.Context(), Facts{Planned: true, LastGood: start, APIKeyError: "401"}, start.Add(time.Minute))
+	n.Observe(t.Context(), Facts{Planned: true, LastGood: start}, start.Add(2*time.Minute))
+	want := []string{"first on_call_held (1)", "first api_key_refused (0)", "recovered on_call_held (1)", "recovered api_key_refused (0)"}
+	if diff := cmp.Diff(want, b.told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
 func TestChannelsGetTheirEvents(t *testing.T) {
 	b := newBook()
 	n := b.notifier(nil)
@@ -183,7 +195,9 @@ func TestWhatIsTheCase(t *testing.T) {
 		"too long ago, in quarantine":         {Facts{LastGood: start.Add(-day), Quarantine: &reconcile.Quarantine{Cause: "endpoint"}}, []string{"quarantine", "no_good_cycle quiet"}},
 		"never a good one":                    {Facts{}, []string{"no_good_cycle"}},
 		"an approved set waits for the cycle": {Facts{Planned: true, LastGood: start, Held: []reconcile.HeldSet{{Fingerprint: "a", Approved: start}}}, nil},
-		"without a plan nothing is said":      {Facts{LastGood: start, Held: []reconcile.HeldSet{{Fingerprint: "a"}}, OnCall: []Leaver{{ID: "1"}}, APIKeyError: "401"}, nil},
+		"what nobody can approve": {Facts{Planned: true, LastGood: start, Held: []reconcile.HeldSet{{Axis: "groups", Reason: "2 of 3"}},
+			Objections: []reconcile.Objection{{Axis: "groups", Text: "2 of 3"}, {Axis: reconcile.AxisShortRead, Text: "contradicts itself", Count: 4}}}, []string{"removals_held", "removals_held"}},
+		"without a plan nothing is said": {Facts{LastGood: start, Held: []reconcile.HeldSet{{Fingerprint: "a"}}, OnCall: []Leaver{{ID: "1"}}, APIKeyError: "401"}, nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
