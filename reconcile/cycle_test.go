@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -96,8 +97,20 @@ func (in *installation) plan() (reconcile.Plan, error) {
 	return in.planner.Plan(context.Background(), ledger, in.clock)
 }
 
-// cycle is one run. Its errors are the faults' doing and come back.
+// cycle is one run, and what it means for the quarantine. Its errors are the faults' doing and come back.
 func (in *installation) cycle(ctx context.Context) (reconcile.Report, error) {
+	ledger, err := in.store.Ledger(ctx)
+	if err != nil {
+		in.t.Fatalf("ledger: %v", err)
+	}
+	r, err := in.apply(ctx)
+	if ierr := in.store.Isolate(ctx, ledger.Quarantine.After(r, err, in.clock)); ierr != nil {
+		in.t.Fatalf("isolate: %v", ierr)
+	}
+	return r, err
+}
+
+func (in *installation) apply(ctx context.Context) (reconcile.Report, error) {
 	p, err := in.plan()
 	if err != nil {
 		return reconcile.Report{}, err
@@ -144,6 +157,7 @@ func describe(p reconcile.Plan) string {
 var wideOpen = reconcile.Limits{
 	reconcile.AxisDeactivations: {Share: 1, Count: 1000, Floor: 1000}, reconcile.AxisMemberships: {Share: 1, Count: 1000, Floor: 1000},
 	reconcile.AxisGroups: {Share: 1, Count: 1000, Floor: 1000}, reconcile.AxisRenames: {Share: 1, Count: 1000, Floor: 1000},
+	reconcile.AxisDeletions: {Share: 1, Count: 1000, Floor: 1000},
 }
 
 func TestApplyThenPlanIsEmpty(t *testing.T) {
@@ -181,9 +195,13 @@ func TestApplyThenPlanIsEmpty(t *testing.T) {
 	}
 }
 
+// deleteAfter is longer than all that TestConverges lets pass before it looks at deletions.
+const deleteAfter = 20 * 24 * time.Hour
+
 // TestConverges lets random days pass in random companies, with hands in Rootly, habits of the server and faults on both
-// sides in the middle of runs. When the faults stop, three runs bring Rootly in line, the next plan is empty, and nobody
-// has written to an account that is not ours.
+// sides in the middle of runs. When the faults stop, four runs bring Rootly in line (three, and the one after a quarantine
+// that takes nothing away), the next plan is empty, and nobody has written to an account that is not ours. Whoever is gone
+// for good is deleted when their time has come, and nobody else ever is.
 func TestConverges(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := mkdir(t)
@@ -198,8 +216,9 @@ func TestConverges(t *testing.T) {
 		// A PUT and an If-Match have to read first: a server that demands one of them and hides accounts leaves no way back.
 		scim.VanishInactive = scim.VanishInactive && !scim.NoPatch && !scim.RequireIfMatch
 		in := install(rt, dir, sim.Config{Seed: rapid.Uint64Range(1, 50).Draw(rt, "seed"), People: 14, Groups: 8, SCIM: scim},
-			func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
+			func(o *reconcile.RuleOptions) { o.Guard, o.DeleteAfter = wideOpen, deleteAfter })
 		defer in.store.Close()
+		in.remember()
 		local, err := in.sim.SCIM.AddUser(sim.SCIMUser{UserName: "break-glass@acme.example", DisplayName: "Break Glass", Active: true})
 		if err != nil {
 			rt.Fatalf("%v", err)
@@ -218,7 +237,7 @@ func TestConverges(t *testing.T) {
 			in.clock = in.clock.Add(25 * time.Hour)
 		}
 		in.sim.Faults.Clear()
-		for range 3 {
+		for range 4 {
 			r := in.mustCycle()
 			rt.Logf("good run:%s\n%s", failures(r), describe(r.Plan))
 			in.clock = in.clock.Add(25 * time.Hour)
@@ -233,7 +252,7 @@ func TestConverges(t *testing.T) {
 			rt.Fatalf("plan: %v", err)
 		}
 		if !p.Empty() {
-			rt.Fatalf("not in line after three good runs:\n%s", describe(p))
+			rt.Fatalf("not in line after four good runs:\n%s", describe(p))
 		}
 		for _, e := range in.sim.Log.Writes() {
 			if strings.Contains(e.Path, local.ID) {
@@ -241,7 +260,54 @@ func TestConverges(t *testing.T) {
 			}
 		}
 		in.checkOutcome(rt, p)
+		if n := in.sim.Log.Count(http.MethodDelete, "/scim/Users"); n > 0 {
+			rt.Fatalf("%d accounts deleted before their time", n)
+		}
+		in.checkDeletions(rt)
 	})
+}
+
+// checkDeletions lets the time of everybody who is gone come.
+func (in *installation) checkDeletions(rt *rapid.T) {
+	here := map[string]bool{}
+	for _, p := range in.sim.Company.People() {
+		here[p.ID] = true
+	}
+	owner := map[string]string{} // SCIM id → directory id
+	ledger, err := in.store.Ledger(context.Background())
+	if err != nil {
+		rt.Fatalf("%v", err)
+	}
+	for id, l := range ledger.Users {
+		owner[l.Target] = string(id)
+	}
+	var p reconcile.Plan
+	for range 3 {
+		in.clock = in.clock.Add(deleteAfter)
+		p = in.mustCycle().Plan
+	}
+	for _, e := range in.sim.Log.Writes() {
+		escaped, ok := strings.CutPrefix(e.Path, "/scim/Users/")
+		id, err := url.PathUnescape(escaped)
+		if err != nil {
+			rt.Fatalf("%v", err)
+		}
+		if ok && e.Method == http.MethodDelete && (owner[id] == "" || here[owner[id]]) {
+			rt.Fatalf("deleted the account of %q, who is in the directory or not ours: %s", owner[id], e)
+		}
+	}
+	noted := map[string]bool{}
+	for _, n := range p.Notes {
+		noted[n.Object.Source] = true
+	}
+	if ledger, err = in.store.Ledger(context.Background()); err != nil {
+		rt.Fatalf("%v", err)
+	}
+	for id := range ledger.Users {
+		if !here[string(id)] && !noted[string(id)] {
+			rt.Fatalf("%s is gone for good and still ours:\n%s", id, describe(p))
+		}
+	}
 }
 
 // checkOutcome compares Rootly with the company, conflicts and hands' deactivations aside.
@@ -318,6 +384,10 @@ var edits = []func(rt *rapid.T, in *installation){
 		_, _ = in.sim.Company.Join(sim.Person{Direct: true}, "oncall-payments")
 	},
 	func(rt *rapid.T, in *installation) { _ = in.sim.Company.Leave(in.someone(rt).Login) },
+	func(rt *rapid.T, in *installation) {
+		p := in.someone(rt)
+		_ = errors.Join(in.sim.Company.Leave(p.Login), in.sim.Company.Delete(p.Login))
+	},
 	func(rt *rapid.T, in *installation) { _ = in.sim.Company.Suspend(in.someone(rt).Login) },
 	func(rt *rapid.T, in *installation) { _ = in.sim.Company.Unsuspend(in.someone(rt).Login) },
 	func(rt *rapid.T, in *installation) { _ = in.sim.Company.Unassign(in.someone(rt).Login) },

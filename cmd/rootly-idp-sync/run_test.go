@@ -315,7 +315,7 @@ func TestRotatedSecretIsUsed(t *testing.T) {
 		t.Errorf("with the old token: %v", line)
 	}
 	s.await("cycle ended")
-	wants(t, s.status(), "In quarantine since", "SIGUSR1")
+	wants(t, s.status(), "In quarantine since", "credentials: ")
 	out, code := s.verb("health", "--listen", s.health)
 	if code != 0 {
 		t.Errorf("health in a young quarantine: %d %s", code, out)

@@ -184,7 +184,7 @@ Results go to standard output, everything else to standard error.`,
 
 	root.AddCommand(
 		a.newInit(), a.newValidate(), a.newDoctor(), a.newSources(), a.newPlan(), a.newApply(), a.newSync(), a.newRun(), a.newStatus(), a.newHealth(),
-		a.newExplain(), a.newAdopt(), a.newApprove(), a.newHistory(), a.newUndo(), a.newNotify(), a.newConfig(), a.newDemo(), a.newVersion(),
+		a.newExplain(), a.newAdopt(), a.newApprove(), a.newHistory(), a.newEscrow(), a.newUndo(), a.newNotify(), a.newConfig(), a.newDemo(), a.newVersion(),
 	)
 	return root
 }

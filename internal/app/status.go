@@ -38,19 +38,20 @@ plans, which reads both sides and writes nothing, and tells whether somebody has
 
 // A status is what the store and, when asked, a plan say about how things are.
 type status struct {
-	Source  string             `json:"source"`
-	Target  string             `json:"target"`
-	Users   int                `json:"managedUsers"`
-	Groups  int                `json:"managedGroups"`
-	Cycles  []cycleStatus      `json:"cycles"`
-	Held    []heldStatus       `json:"held"`
-	Pins    []pinStatus        `json:"pins"`
-	Waiting []waitStatus       `json:"waiting"`
-	Open    []string           `json:"open"`
-	Drift   []reconcile.Change `json:"drift,omitempty"`
-
-	Daemon     *daemon.State         `json:"daemon,omitempty"`
+	Source string        `json:"source"`
+	Target string        `json:"target"`
+	Users  int           `json:"managedUsers"`
+	Groups int           `json:"managedGroups"`
+	Cycles []cycleStatus `json:"cycles"`
+	Held   []heldStatus  `json:"held"`
+	Pins   []pinStatus   `json:"pins"`
+	// Departures are the accounts that are to be deleted, and when.
+	Departures []reconcile.Departure `json:"departures"`
+	Waiting    []waitStatus          `json:"waiting"`
 	Quarantine *reconcile.Quarantine `json:"quarantine,omitempty"`
+	Open       []string              `json:"open"`
+	Drift      []reconcile.Change    `json:"drift,omitempty"`
+	Daemon     *daemon.State         `json:"daemon,omitempty"`
 }
 
 type cycleStatus struct {
@@ -80,15 +81,6 @@ type pinStatus struct {
 	At     time.Time     `json:"at"`
 }
 
-type waitStatus struct {
-	Kind     reconcile.Kind `json:"kind"`
-	Name     string         `json:"name"`
-	Verb     reconcile.Verb `json:"verb"`
-	Attempts int            `json:"attempts"`
-	Next     time.Time      `json:"next"`
-	Reason   string         `json:"reason"`
-}
-
 func (a *app) runStatus(ctx context.Context, drift bool) (code exitCode, err error) {
 	err = a.withStore(ctx, func(p *pipeline, st *store.Store) error {
 		s, err := a.readStatus(ctx, p, st)
@@ -115,7 +107,7 @@ const shownUsed = 7 * 24 * time.Hour
 func (a *app) readStatus(ctx context.Context, p *pipeline, st *store.Store) (status, error) {
 	s := status{
 		Source: p.source.Tenant(), Target: p.cfg.Target.URL,
-		Cycles: []cycleStatus{}, Held: []heldStatus{}, Pins: []pinStatus{}, Waiting: []waitStatus{}, Open: []string{},
+		Cycles: []cycleStatus{}, Held: []heldStatus{}, Pins: []pinStatus{}, Departures: []reconcile.Departure{}, Waiting: []waitStatus{}, Open: []string{},
 	}
 	cycles, err := st.Cycles(ctx, 5)
 	if err != nil {
@@ -149,12 +141,11 @@ func (a *app) readStatus(ctx context.Context, p *pipeline, st *store.Store) (sta
 	if err != nil {
 		return s, err
 	}
-	s.Users, s.Groups, s.Quarantine = len(ledger.Users), len(ledger.Groups), ledger.Quarantine
+	s.Users, s.Groups = len(ledger.Users), len(ledger.Groups)
+	s.Waiting, s.Quarantine = waitingOf(ledger), ledger.Quarantine
+	s.Departures = append(s.Departures, p.rules.Departures(ledger)...)
 	if s.Daemon, err = recallDaemon(ctx, st); err != nil {
 		return s, err
-	}
-	for _, w := range ledger.Waiting {
-		s.Waiting = append(s.Waiting, waitStatus{w.Kind, w.Name, w.Verb, w.Attempts, w.Next, w.Reason})
 	}
 	for _, i := range ledger.Open {
 		s.Open = append(s.Open, fmt.Sprintf("%s %s %s (cycle %d)", i.Change.Verb, i.Change.Object.Kind, i.Change.Object.Name, i.Cycle))
@@ -209,12 +200,12 @@ func (s status) page(drift bool, now time.Time) page {
 	if len(s.Cycles) == 0 {
 		last.lines = []string{"none yet: rootly-idp-sync plan shows what the first would do"}
 	}
+	if s.Quarantine != nil {
+		p.sections = append(p.sections, quarantineSection(*s.Quarantine))
+	}
 	p.sections = append(p.sections, last)
 	if s.Daemon != nil {
 		p.sections = append(p.sections, daemonSection(*s.Daemon, now))
-	}
-	if s.Quarantine != nil {
-		p.sections = append(p.sections, quarantineSection(*s.Quarantine))
 	}
 	for _, h := range s.Held {
 		p.sections = append(p.sections, h.section())
@@ -226,13 +217,11 @@ func (s status) page(drift bool, now time.Time) page {
 		}
 		p.sections = append(p.sections, pins)
 	}
+	if len(s.Departures) > 0 {
+		p.sections = append(p.sections, departuresSection(s.Departures))
+	}
 	if len(s.Waiting) > 0 {
-		waiting := pageSection{title: "Waiting for another try", header: []string{"what", "who", "tries", "next", "reason"}}
-		for _, w := range s.Waiting {
-			waiting.rows = append(waiting.rows, []string{fmt.Sprintf("%s %s", w.Verb, w.Kind), w.Name, fmt.Sprint(w.Attempts),
-				stamp(w.Next), w.Reason})
-		}
-		p.sections = append(p.sections, waiting)
+		p.sections = append(p.sections, waitingSection(s.Waiting))
 	}
 	if len(s.Open) > 0 {
 		p.sections = append(p.sections, pageSection{title: "Outcome unknown: the next run reads what became of it", lines: s.Open})
@@ -290,6 +279,22 @@ func (h heldStatus) section() pageSection {
 	}
 	for _, line := range itemLines(h.HeldSet, shownItems) {
 		s.lines = append(s.lines, "- "+line)
+	}
+	return s
+}
+
+func quarantineSection(q reconcile.Quarantine) pageSection {
+	return pageSection{title: "In quarantine since " + stamp(q.Since), lines: []string{
+		q.Cause + ": " + q.Reason,
+		"the daemon's next cycle is at " + stamp(q.Next) + "; a changed configuration or secret, or an order to run, begins one before",
+		"the first good cycle ends it, and takes nothing away",
+	}}
+}
+
+func departuresSection(departures []reconcile.Departure) pageSection {
+	s := pageSection{title: "Gone from the directory: deleted on their day, unless they are back", header: []string{"who", "gone since", "deleted"}}
+	for _, d := range departures {
+		s.rows = append(s.rows, []string{d.Object.Name, d.Left.UTC().Format(time.DateOnly), d.Due.UTC().Format(time.DateOnly)})
 	}
 	return s
 }

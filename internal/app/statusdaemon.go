@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
-	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
 // recallDaemon is what the daemon last said of itself, nil when none ever ran.
@@ -47,11 +46,4 @@ func daemonSection(s daemon.State, now time.Time) pageSection {
 		say("restart needed for what was changed: %s", strings.Join(s.RestartNeeded, ", "))
 	}
 	return out
-}
-
-func quarantineSection(q reconcile.Quarantine) pageSection {
-	return pageSection{title: "In quarantine since " + stamp(q.Since), lines: []string{
-		q.Reason,
-		"next cycle of the daemon " + stamp(q.Next) + "; a changed configuration or SIGUSR1 begins one at once, and so does rootly-idp-sync sync",
-	}}
 }
