@@ -62,6 +62,15 @@ func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptio
 	return report, nil
 }
 
+// endQuarantine ends the daemon's quarantine after a good cycle of another verb. None is begun: whoever ran it sees what is
+// wrong.
+func (p *pipeline) endQuarantine(ctx context.Context, report reconcile.Report, err error, now time.Time) error {
+	if (&reconcile.Quarantine{Since: now}).After(report, err, now) != nil {
+		return nil
+	}
+	return p.memory.Isolate(ctx, nil)
+}
+
 // plan reads both sides and the ledger and says what a sync would do. It writes nothing to the target.
 func (p *pipeline) plan(ctx context.Context, now time.Time) (reconcile.Plan, error) {
 	ledger, err := p.memory.Ledger(ctx)

@@ -170,5 +170,8 @@ func (a *app) carryOut(ctx context.Context, p *pipeline, o cycleOptions) (exitCo
 	if err != nil { // stopped on the way: what was done is told all the same
 		a.complain(err)
 	}
+	if err := p.endQuarantine(ctx, report, err, a.now()); err != nil {
+		return exitFailed, err
+	}
 	return codeOf(report), a.show(report, reconcile.TextOptions{Brief: live})
 }

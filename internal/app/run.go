@@ -129,6 +129,10 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	if err != nil {
 		return nil, err
 	}
+	tell, err := a.teller(p)
+	if err != nil {
+		return nil, err
+	}
 	grace := time.Duration(cfg.Grace)
 	return &daemon.Setup{
 		Settings: daemon.Settings{
@@ -136,6 +140,7 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 			Fingerprint: cfg.Fingerprint(),
 		},
 		Memory: p.memory,
+		Notify: tell,
 		Close:  p.close,
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{

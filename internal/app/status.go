@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
@@ -17,7 +18,7 @@ func (a *app) newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show the last cycles, who is managed, and what waits",
 		Long: `Shows what the store knows, without the network: who is managed, the last cycles, the sets of changes
-that wait for a yes, what undo has pinned, and what is tried again later. With --fail-on-drift it also
+that wait for a yes, what undo has pinned, what is tried again later, and how the daemon is. With --fail-on-drift it also
 plans, which reads both sides and writes nothing, and tells whether somebody has edited Rootly by hand.
 ` + exitHelp + `0 shown; 1 failed; 3 there is drift (only with --fail-on-drift).`,
 		Example: `  rootly-idp-sync status
@@ -50,6 +51,7 @@ type status struct {
 	Quarantine *reconcile.Quarantine `json:"quarantine,omitempty"`
 	Open       []string              `json:"open"`
 	Drift      []reconcile.Change    `json:"drift,omitempty"`
+	Daemon     *daemon.State         `json:"daemon,omitempty"`
 }
 
 type cycleStatus struct {
@@ -94,7 +96,7 @@ func (a *app) runStatus(ctx context.Context, drift bool) (code exitCode, err err
 				code = exitDrift
 			}
 		}
-		return a.show(s.page(drift), reconcile.TextOptions{})
+		return a.show(s.page(drift, a.now()), reconcile.TextOptions{})
 	})
 	return code, err
 }
@@ -142,6 +144,9 @@ func (a *app) readStatus(ctx context.Context, p *pipeline, st *store.Store) (sta
 	s.Users, s.Groups = len(ledger.Users), len(ledger.Groups)
 	s.Waiting, s.Quarantine = waitingOf(ledger), ledger.Quarantine
 	s.Departures = append(s.Departures, p.rules.Departures(ledger)...)
+	if s.Daemon, err = recallDaemon(ctx, st); err != nil {
+		return s, err
+	}
 	for _, i := range ledger.Open {
 		s.Open = append(s.Open, fmt.Sprintf("%s %s %s (cycle %d)", i.Change.Verb, i.Change.Object.Kind, i.Change.Object.Name, i.Cycle))
 	}
@@ -187,7 +192,7 @@ func driftIn(c reconcile.Change) bool {
 	return false
 }
 
-func (s status) page(drift bool) page {
+func (s status) page(drift bool, now time.Time) page {
 	p := page{title: fmt.Sprintf("%s → %s: %s and %s managed", s.Source, s.Target,
 		plural(s.Users, "person", "people"), plural(s.Groups, "group", "groups")), data: s}
 	last := cyclesSection(s.Cycles)
@@ -199,6 +204,9 @@ func (s status) page(drift bool) page {
 		p.sections = append(p.sections, quarantineSection(*s.Quarantine))
 	}
 	p.sections = append(p.sections, last)
+	if s.Daemon != nil {
+		p.sections = append(p.sections, daemonSection(*s.Daemon, now))
+	}
 	for _, h := range s.Held {
 		p.sections = append(p.sections, h.section())
 	}

@@ -58,10 +58,11 @@ type Memory interface {
 type Ended struct {
 	Report     reconcile.Report
 	Err        error
-	Outcome    Outcome
+	Result     Result
 	At         time.Time
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one
+	Next       time.Time             // when the next cycle begins, zero when none does
 	Reload     string                // why a changed configuration is not in effect, "" when the one on disk is
 }
 
@@ -94,6 +95,7 @@ type Daemon struct {
 	ping probe
 
 	// The loop's own.
+	once       bool      // there is no next cycle
 	due        time.Time // the wall clock's
 	seen       time.Time // the wall clock at the last turn
 	quarantine *reconcile.Quarantine
@@ -194,12 +196,13 @@ func (d *Daemon) Once(ctx context.Context) (reconcile.Report, error) {
 		return reconcile.Report{}, err
 	}
 	defer d.close()
+	d.once = true
 	s, last := d.current().Settings, d.State()
 	if q := d.quarantine; q != nil && last.Config == s.Fingerprint && d.now().Before(q.Next) {
 		return reconcile.Report{}, fmt.Errorf("in quarantine until %s, no cycle was run: %s (mend that; a changed configuration ends the wait, and so does rootly-idp-sync sync)",
 			q.Next.UTC().Format(time.RFC3339), q.Reason)
 	}
-	d.board.update(func(st *State) { st.Mode, st.Config, st.Next = s.Mode, s.Fingerprint, time.Time{} })
+	d.board.update(func(st *State) { st.Mode, st.Config = s.Mode, s.Fingerprint })
 	ended, err := d.turn(ctx)
 	if err != nil {
 		return reconcile.Report{}, err
@@ -217,7 +220,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.replace(setup)
 	d.listen = setup.Settings.HealthListen
 	m := setup.Memory
-	data, err := m.Recall(ctx, stateKey)
+	data, err := m.Recall(ctx, StateKey)
 	if err != nil {
 		return errors.Join(err, setup.Close())
 	}
@@ -266,9 +269,12 @@ func (d *Daemon) replace(next *Setup) (old *Setup) {
 	return old
 }
 
-// nextDue is when the schedule, and a quarantine if there is one, let the next cycle begin. A clock that was wrong when
+// nextDue is when the schedule, and a quarantine if there is one, let the next cycle begin, zero if none does. A clock that was wrong when
 // the quarantine began cannot make it longer than a day.
 func (d *Daemon) nextDue(now time.Time) time.Time {
+	if d.once {
+		return time.Time{}
+	}
 	due := d.current().Settings.Schedule.due(now, d.o.Jitter())
 	if q := d.quarantine; q != nil {
 		if next := earlier(q.Next, now.Add(24*time.Hour)); next.After(due) {

@@ -325,7 +325,7 @@ func TestQuarantineSlowsTheCycleUntilOneIsGood(t *testing.T) {
 		w.setCycle(failing(refused()))
 		w.begin()
 		s := w.d.State()
-		if s.Quarantine == nil || s.Quarantine.Cause != reconcile.CauseCredentials || s.Last.Outcome != OutcomeFailed || s.Last.Cycle == 0 {
+		if s.Quarantine == nil || s.Quarantine.Cause != reconcile.CauseCredentials || s.Last.Result != ResultFailed || s.Last.Cycle == 0 {
 			t.Fatalf("state after a refused token: %+v", s)
 		}
 		since := s.Quarantine.Since
@@ -350,7 +350,7 @@ func TestQuarantineSlowsTheCycleUntilOneIsGood(t *testing.T) {
 		w.setCycle(nil)
 		w.d.RunNow()
 		synctest.Wait()
-		if s := w.d.State(); s.Quarantine != nil || s.Last.Outcome != OutcomeGood || s.Next.Sub(w.now()) > 40*minute {
+		if s := w.d.State(); s.Quarantine != nil || s.Last.Result != ResultGood || s.Next.Sub(w.now()) > 40*minute {
 			t.Errorf("state after a good cycle: %+v", s)
 		}
 		if ledger, err := w.memory.Ledger(t.Context()); err != nil || ledger.Quarantine != nil {
@@ -371,6 +371,26 @@ func TestChangedConfigurationEndsTheWaitOfAQuarantine(t *testing.T) {
 		pass(3 * lookEvery)
 		if s := w.d.State(); s.Quarantine != nil {
 			t.Errorf("still in quarantine: %+v", s)
+		}
+		w.end()
+	})
+}
+
+func TestGoodCycleOfAnotherRunEndsTheWaitOfAQuarantine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "@every 40m")
+		w.setCycle(failing(refused()))
+		w.begin()
+		pass(10 * minute)
+		if _, err := w.good(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.memory.Isolate(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		pass(lookEvery)
+		if s := w.d.State(); s.Quarantine != nil || s.Next.Sub(w.now()) > 40*minute || s.LastGood.IsZero() {
+			t.Errorf("state: %+v", s)
 		}
 		w.end()
 	})
@@ -406,7 +426,7 @@ func TestSourceThatIsDownForADay(t *testing.T) {
 		w.setCycle(failing(errors.New("read the directory: 503 Service Unavailable")))
 		pass(24 * time.Hour)
 		s := w.d.State()
-		if !s.LastGood.Equal(good) || s.Last.Outcome != OutcomeFailed || s.Quarantine != nil {
+		if !s.LastGood.Equal(good) || s.Last.Result != ResultFailed || s.Quarantine != nil {
 			t.Errorf("state after a day: %+v", s)
 		}
 		if r := w.d.Readiness(t.Context()); r.Ready || !strings.Contains(r.Reason, "no good cycle for 2") {
@@ -430,7 +450,7 @@ func TestLockHeldByAnotherRunIsNoFailure(t *testing.T) {
 		w := newWorld(t, "@every 40m")
 		w.setCycle(failing(&store.LockedError{Path: "state.db"}))
 		w.begin()
-		if s := w.d.State(); s.Last.Outcome != OutcomeSkipped || s.Quarantine != nil {
+		if s := w.d.State(); s.Last.Result != ResultSkipped || s.Quarantine != nil {
 			t.Errorf("state: %+v", s)
 		}
 		if cycles, err := w.memory.Cycles(t.Context(), 10); err != nil || len(cycles) != 0 {
@@ -465,7 +485,7 @@ func TestStopWaitsForTheCycleWithinTheGrace(t *testing.T) {
 				if took := time.Since(before); took > 25*time.Second {
 					t.Errorf("stopping took %s", took)
 				}
-				if s := w.d.State(); tc.want == "" && (s.Phase != PhaseStopped || s.Last.Outcome != OutcomeInterrupted) {
+				if s := w.d.State(); tc.want == "" && (s.Phase != PhaseStopped || s.Last.Result != ResultInterrupted) {
 					t.Errorf("state: %+v", s)
 				}
 				time.Sleep(tc.takes) // the cycle that was left alone

@@ -138,7 +138,7 @@ func TestNobodyIsRemovedWhileTheSourceIsDownForADay(t *testing.T) {
 			}
 			p.staff.down.Store(nil)
 			pass(25 * time.Hour)
-			if s := p.d.State(); s.Last.Outcome != OutcomeGood || s.Quarantine != nil {
+			if s := p.d.State(); s.Last.Result != ResultGood || s.Quarantine != nil {
 				t.Errorf("%s: a day after it is back: %+v %+v", name, s.Last, s.Quarantine)
 			}
 		}
@@ -164,7 +164,7 @@ func TestTargetThatAnswers429ForTenMinutes(t *testing.T) {
 				}
 				p.sim.Faults.Clear()
 				pass(24 * time.Hour)
-				if s := p.d.State(); p.active() != 40 || len(p.sim.SCIM.Users()) != 40 || s.Quarantine != nil || s.Last.Outcome != OutcomeGood {
+				if s := p.d.State(); p.active() != 40 || len(p.sim.SCIM.Users()) != 40 || s.Quarantine != nil || s.Last.Result != ResultGood {
 					t.Errorf("a day later %d of %d are active: %+v %+v", p.active(), len(p.sim.SCIM.Users()), s.Last, s.Quarantine)
 				}
 				p.end()
@@ -207,7 +207,7 @@ func TestStoppedInMidCycleTheRestIsForTheNextStart(t *testing.T) {
 			t.Errorf("open intents: %v, %v", ledger.Open, err)
 		}
 		s := p.d.State()
-		if n := p.active(); n == 0 || n == 30 || s.Last.Done != n || s.Last.Done+s.Last.Skipped != 30 || s.Last.Outcome != OutcomeInterrupted {
+		if n := p.active(); n == 0 || n == 30 || s.Last.Done != n || s.Last.Done+s.Last.Skipped != 30 || s.Last.Result != ResultInterrupted {
 			t.Errorf("%d people are active: %+v", p.active(), s.Last)
 		}
 		p.sim.Faults.Clear()

@@ -86,7 +86,7 @@ func TestBadFileKeepsTheOldOneRunning(t *testing.T) {
 		if r := w.d.Readiness(t.Context()); r.Ready || r.Configuration || !strings.Contains(r.Reason, "configuration on disk") {
 			t.Errorf("readiness: %+v", r)
 		}
-		data, err := w.memory.Recall(t.Context(), stateKey)
+		data, err := w.memory.Recall(t.Context(), StateKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +203,7 @@ func TestSubscriberSeesTheCycle(t *testing.T) {
 			t.Errorf("in mid-cycle: %+v", s)
 		}
 		pass(2 * minute)
-		if s := <-updates; s.Phase != PhaseWaiting || s.Last == nil || s.Last.Outcome != OutcomeGood {
+		if s := <-updates; s.Phase != PhaseWaiting || s.Last == nil || s.Last.Result != ResultGood {
 			t.Errorf("after it: %+v", s)
 		}
 		cancel()
