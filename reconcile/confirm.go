@@ -19,6 +19,7 @@ type finding struct {
 	verdict verdict // the fresh one, when confirmed
 	proof   proof
 	text    string
+	user    *connectors.User // as the directory described them just now, nil when it did not
 }
 
 type proof string
@@ -156,7 +157,7 @@ func askPerson(ctx context.Context, finder connectors.Finder, rules *Rules, befo
 	}
 	switch v.standing {
 	case standDisabled, standOut:
-		return finding{proof: confirmed, verdict: v}
+		return finding{proof: confirmed, verdict: v, user: &found.User}
 	case standFailed, standStaged, standExcluded:
 		return finding{proof: unproven, text: "asked again: " + v.text}
 	}

@@ -29,6 +29,7 @@ func (p Plan) Text(o TextOptions) string {
 	t.line(o.Palette.Strong, p.Summary())
 	t.line(o.Palette.Faint, p.Counts.sentence(p.Source))
 	t.shortReads(p)
+	t.onCall(p)
 	t.changes(p.Changes)
 	t.held(p)
 	t.notes(p.Notes)
@@ -43,6 +44,7 @@ func (r Report) Text(o TextOptions) string {
 		t.line(o.Palette.Faint, r.Plan.Counts.sentence(r.Plan.Source))
 	}
 	t.shortReads(r.Plan)
+	t.onCall(r.Plan)
 	if !o.Brief {
 		t.changes(r.done())
 	}
@@ -129,6 +131,9 @@ func (t *text) change(c Change, width int) {
 			why = "  (" + string(f.Why) + ")"
 		}
 		t.line(nil, fmt.Sprintf("      %s: %s → %s%s", Visible(f.Name), value(f, f.From), value(f, f.To), paint(t.o.Palette.Faint, why)))
+	}
+	if c.OnCall != "" && c.OnCall != c.Held {
+		t.line(t.o.Palette.Warn, "      "+prose(c.OnCall))
 	}
 	t.names("      is in ", groupNames(c))
 	for _, m := range membersByWhy(c) {

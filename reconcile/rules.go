@@ -45,6 +45,7 @@ type RuleOptions struct {
 	RemovalsNever bool   // nothing is ever taken away
 	FloorsOnly    bool   // the guard lets through no more than its floors, for runs without a store
 	Guard         Limits // absent axes have the defaults
+	OnCall        OnCallOptions
 }
 
 // A RuleError is one rule that cannot be used. Path is its key in the configuration.
@@ -81,6 +82,8 @@ type Rules struct {
 	phones    *phoneBook
 	additive  bool
 	limits    Limits
+	onCall    OnCallOptions // with its defaults
+	urgent    *expression   // of onCall
 	texts     map[string]string
 	hash      string // of texts
 }
@@ -90,7 +93,7 @@ func Compile(o RuleOptions) (*Rules, error) {
 	r := &Rules{
 		directory: o.Directory, mode: o.Mode, groups: o.Groups,
 		mapping: map[string]*expression{}, phones: newPhoneBook(o.PhoneRegion),
-		additive: o.RemovalsNever, limits: o.Guard.withDefaults(), texts: o.keyed(),
+		additive: o.RemovalsNever, limits: o.Guard.withDefaults(), onCall: o.OnCall.withDefaults(), texts: o.keyed(),
 	}
 	r.hash = hashOf(r.texts)
 	if o.FloorsOnly {
@@ -108,6 +111,11 @@ func Compile(o RuleOptions) (*Rules, error) {
 	if o.Where != "" {
 		if r.where, err = compile(env, o.Where, cel.BoolType); err != nil {
 			fail("scope.where", err.Error(), `write a CEL condition over user, such as user.department == "SRE"`)
+		}
+	}
+	if o.OnCall.Urgent != "" {
+		if r.urgent, err = compile(env, o.OnCall.Urgent, cel.BoolType); err != nil {
+			fail("on_call.urgent", err.Error(), `write a CEL condition over user, such as user.status == "disabled"`)
 		}
 	}
 	for name, dst := range map[string]struct {
@@ -182,6 +190,9 @@ func (r *Rules) Query() connectors.Query {
 	var attrs []string
 	if r.where != nil {
 		attrs = append(attrs, r.where.attrs...)
+	}
+	if r.urgent != nil {
+		attrs = append(attrs, r.urgent.attrs...)
 	}
 	for _, e := range r.mapping {
 		if e != nil {
