@@ -36,13 +36,13 @@ type Explanation struct {
 	Held       []Change    `json:"held,omitempty"`
 	Objections []Objection `json:"objections,omitempty"` // those that hold something of Held
 	Sets       []HeldSet   `json:"sets,omitempty"`       // those that something of Held is in
-
-	onCall  *OnCall
-	Notes   []Note  `json:"notes,omitempty"`
-	Retries []Retry `json:"retries,omitempty"`
-	Pinned  bool    `json:"pinned,omitempty"`
+	Notes      []Note      `json:"notes,omitempty"`
+	Retries    []Retry     `json:"retries,omitempty"`
+	Pinned     bool        `json:"pinned,omitempty"`
 	// Blocked says why nothing is planned for anybody, "" when something can be.
 	Blocked string `json:"blocked,omitempty"`
+
+	onCall *OnCall // of the whole plan
 }
 
 // A Sighting is what the directory's answer says of the object.

@@ -51,8 +51,11 @@ func (x *exchange) say(status int, mediaType string, body []byte) {
 }
 
 func (x *exchange) mediaType() string {
-	if x.side == SideSCIM {
+	switch x.side {
+	case SideSCIM:
 		return scimMediaType
+	case SideRootly:
+		return rootlyMediaType
 	}
 	return "application/json"
 }
@@ -63,6 +66,8 @@ func (x *exchange) refuse(status, inBody int) {
 	switch x.side {
 	case SideGraph:
 		body = graphRefusal(inBody).body("fault", time.Now())
+	case SideRootly:
+		body = rootlyRefusal{inBody, http.StatusText(inBody)}.body()
 	case SideGoogle:
 		body = googleRefusal(inBody).body(inBody)
 	case SideOkta:
@@ -215,8 +220,8 @@ func onList(name string, rewrite func([]json.RawMessage) []json.RawMessage) Faul
 	}}
 }
 
-// listKeys are where an object holds the page of a listing: SCIM's, Graph's and Google's.
-var listKeys = []string{"Resources", "value", "users", "groups", "members"}
+// listKeys are where an object holds the page of a listing: SCIM's, Graph's, Google's and Rootly's.
+var listKeys = []string{"Resources", "value", "users", "groups", "members", "data"}
 
 func rewriteList(body []byte, rewrite func([]json.RawMessage) []json.RawMessage) []byte {
 	var list []json.RawMessage
@@ -270,13 +275,15 @@ func RepeatPage() Fault {
 		a := x.answer(x.request)
 		q := x.request.URL.Query()
 		start := q.Get("startIndex")
-		if q.Get("after") == "" && q.Get("$skiptoken") == "" && q.Get("pageToken") == "" && q.Get("cursor") == "" && (start == "" || start == "1") {
+		number := q.Get("page[number]")
+		if (number == "" || number == "1") && q.Get("after") == "" && q.Get("$skiptoken") == "" && q.Get("pageToken") == "" && q.Get("cursor") == "" && (start == "" || start == "1") {
 			x.send(a, a.body.Bytes())
 			return
 		}
 		q.Del("after")
 		q.Del("$skiptoken")
 		q.Del("pageToken")
+		q.Del("page[number]")
 		if q.Has("startIndex") {
 			q.Set("startIndex", "1")
 		}
