@@ -109,7 +109,8 @@ func Gateway(status int) Fault {
 }
 
 // TooMany answers 429 before any effect. retryAfter goes into the Retry-After header as it is: seconds, a date, or
-// nothing. On the Okta side the rate-limit headers say that the window opens in a second.
+// nothing. On the sides of Okta and of Rootly's REST API the rate-limit headers say that the window opens
+// in a second.
 func TooMany(retryAfter string) Fault {
 	return Fault{"429", func(x *exchange) {
 		if retryAfter != "" {
@@ -121,6 +122,10 @@ func TooMany(retryAfter string) Fault {
 			x.Header().Set("X-Rate-Limit-Limit", "600")
 			x.Header().Set("X-Rate-Limit-Remaining", "0")
 			x.Header().Set("X-Rate-Limit-Reset", strconv.FormatInt(now.Add(time.Second).Unix(), 10))
+		}
+		if x.side == SideRootly {
+			x.Header().Set("RateLimit-Remaining", "0")
+			x.Header().Set("RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Second).Unix(), 10))
 		}
 		x.refuse(http.StatusTooManyRequests, http.StatusTooManyRequests)
 	}}
