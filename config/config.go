@@ -5,6 +5,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -19,6 +20,11 @@ import (
 // strict checks of the loader.
 type Config struct {
 	Schedule    string   `json:"schedule" doc:"When the daemon runs a cycle: a cron line of five fields or @every 40m."`
+	Mode        Mode     `json:"mode,omitzero" enum:"observe,apply" doc:"What the daemon does: observe plans and reports and never writes to Rootly; apply writes. The daemon needs it; there is no default."`
+	Jitter      Share    `json:"jitter" doc:"By how much of the time between two cycles, at most five minutes, each of them is put off at random."`
+	TimeZone    string   `json:"time_zone" doc:"The IANA time zone in which the schedule is read."`
+	RunAtStart  bool     `json:"run_at_start" doc:"Runs a cycle when the daemon starts, without waiting for the schedule."`
+	Grace       Duration `json:"grace" doc:"How long the daemon may take to end requests under way and record them when it is told to stop."`
 	Source      Source   `json:"source" required:"true" doc:"The directory to read: exactly one."`
 	Scope       Scope    `json:"scope" required:"true" doc:"Who belongs in Rootly."`
 	Groups      Groups   `json:"groups" doc:"Which groups of the directory become groups in Rootly."`
@@ -27,8 +33,10 @@ type Config struct {
 	Target      Target   `json:"target" required:"true" doc:"Rootly's SCIM endpoint."`
 	Rootly      Rootly   `json:"rootly" doc:"Rootly's REST API, for what SCIM cannot do."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
+	OnCall      OnCall   `json:"on_call" doc:"What becomes of people who leave while they are on call."`
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
 	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
+	Health      Health   `json:"health" doc:"Where the daemon answers probes."`
 
 	// Notes are remarks of Load that are no problems, such as a trailing slash that was removed.
 	Notes []string `json:"-"`
@@ -180,6 +188,10 @@ func Default() *Config {
 	limit := func(floor int) Limit { return Limit{Share: 0.2, Count: 100, Floor: floor} }
 	return &Config{
 		Schedule:    "@every 40m",
+		Jitter:      0.05,
+		TimeZone:    "UTC",
+		RunAtStart:  true,
+		Grace:       Duration(25 * time.Second),
 		PhoneRegion: "US",
 		Target:      Target{MaxRate: 25, Concurrency: 8},
 		Rootly:      Rootly{APIURL: rootlyAPI},
@@ -189,8 +201,10 @@ func Default() *Config {
 			Groups:        limit(1),
 			Renames:       limit(3),
 		},
+		OnCall:   OnCall{Policy: OnCallHold, Horizon: 7 * day, HoldMax: HoldMax{Disabled: 2 * day, Other: 7 * day}},
 		Removals: RemovalsApply,
 		State:    State{Path: "rootly-idp-sync.db"},
+		Health:   Health{Listen: ":8081"},
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	secretType = reflect.TypeFor[Secret]()
-	shareType  = reflect.TypeFor[Share]()
+	secretType   = reflect.TypeFor[Secret]()
+	shareType    = reflect.TypeFor[Share]()
+	durationType = reflect.TypeFor[Duration]()
 )
 
 // A field is one key of the configuration, as the struct tree of Config declares it.
@@ -101,6 +102,8 @@ func (f field) value(text string) (any, error) {
 		return NewSecret(text), nil
 	case f.typ == shareType:
 		return parseShare(text)
+	case f.typ == durationType:
+		return parseDuration(text)
 	case f.list():
 		return splitList(text), nil
 	}

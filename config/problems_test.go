@@ -80,11 +80,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, guard, removals, state`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, guard, on_call, removals, state, health`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, source, scope, groups, map, phone_region, target, rootly, guard, removals, state`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, guard, on_call, removals, state, health`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",
@@ -340,6 +340,54 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"a schedule of a time zone only": {
 			file: goodSource + goodScope + goodTarget + "schedule: \"CRON_TZ=UTC\t@daily\"\n",
 			want: `schedule (line 4) has a time zone and no schedule; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"a schedule of a day that never comes": {
+			file: goodSource + goodScope + goodTarget + "schedule: 0 0 30 2 *\n",
+			want: `schedule (line 4) names a day that never comes; write a cron line of five fields such as "*/40 * * * *", or @every 40m`,
+		},
+		"two time zones": {
+			file: goodSource + goodScope + goodTarget + "schedule: CRON_TZ=UTC 0 * * * *\ntime_zone: Europe/Berlin\n",
+			want: "schedule (line 4) has a time zone of its own beside time_zone; keep one of the two",
+		},
+		"no time zone": {
+			file: goodSource + goodScope + goodTarget + "time_zone: Berlin\n",
+			want: "time_zone (line 4) is no time zone; write an IANA name, such as Europe/Berlin or UTC",
+		},
+		"a wide jitter": {
+			file: goodSource + goodScope + goodTarget + "jitter: 60%\n",
+			want: "jitter (line 4) is more than half of the time between two cycles; write 50% or less",
+		},
+		"a hold without a memory": {
+			file: goodSource + goodScope + goodTarget + "state: none\nremovals: never\nrootly: {api_key: k}\non_call: {policy: hold}\n",
+			want: "on_call.policy (line 7) is hold, which needs a ledger: without one nobody knows since when somebody is held, and state is none; write warn or ignore, or give state a path",
+		},
+		"a hold without an end": {
+			file: goodSource + goodScope + goodTarget + "on_call: {hold_max: {disabled: 0s}}\n",
+			want: "on_call.hold_max.disabled (line 4) is no time at all; write a length of time, such as 48h or 7d; on_call.policy: warn holds nobody",
+		},
+		"weeks are no unit": {
+			file: goodSource + goodScope + goodTarget + "on_call: {horizon: 1w}\n",
+			want: "on_call.horizon (line 4) is not a length of time; write it with units, such as 25s, 10m or 36h",
+		},
+		"a grace without a unit": {
+			file: goodSource + goodScope + goodTarget + "grace: 25\n",
+			want: "grace (line 4) is not a length of time; write it with units, such as 25s, 10m or 36h",
+		},
+		"a grace below zero": {
+			file: goodSource + goodScope + goodTarget + "grace: -25s\n",
+			want: "grace (line 4) is below zero; write it with units, such as 25s, 10m or 36h",
+		},
+		"no grace": {
+			file: goodSource + goodScope + goodTarget + "grace: 10ms\n",
+			want: "grace (line 4) is shorter than a request takes; write 1s or more; the supervisor must wait longer than that before it kills",
+		},
+		"a port that is none": {
+			file: goodSource + goodScope + goodTarget + "health: {listen: ':http'}\n",
+			want: `health.listen (line 4) is no address to listen on; write :8081, 127.0.0.1:8081, or "" for none`,
+		},
+		"a mode that is none": {
+			file: goodSource + goodScope + goodTarget + "mode: dry-run\n",
+			want: "mode (line 4) is none of the words it may be; write observe or apply",
 		},
 		"a schedule without rest": {
 			file: goodSource + goodScope + goodTarget + "schedule: '@every 5s'\n",

@@ -126,7 +126,7 @@ func (l *loader) scalar(n *yaml.Node, f field) (string, error) {
 		return "", Problem{Text: "has ${…} inside a longer value", Remedy: "only a whole value is replaced: write the value out, or put all of it into the variable"}
 	case f.text() && tag != "!!str":
 		return "", unquoted(n, f)
-	case f.typ == shareType || f.text():
+	case f.typ == shareType || f.typ == durationType || f.text():
 		return n.Value, nil
 	case tag == "!!str":
 		return "", Problem{Text: "holds text where " + kind(f) + " belongs", Remedy: "write it without quotes"}

@@ -24,6 +24,7 @@ const rootlyURL = "https://rootly.com/scim"
 // while reading.
 func (l *loader) validate() {
 	l.schedule()
+	l.daemon()
 	l.source()
 	l.scope()
 	l.patterns("groups.push", l.cfg.Groups.Push)
@@ -32,6 +33,7 @@ func (l *loader) validate() {
 	l.target()
 	l.rootly()
 	l.state()
+	l.onCall()
 }
 
 // state checks the place of the ledger with what may be taken away without one.
@@ -63,6 +65,11 @@ func (l *loader) schedule() {
 	}
 	if every, ok := schedule.(cron.ConstantDelaySchedule); ok && every.Delay < time.Minute {
 		l.problem("schedule", "is more often than once a minute", remedy)
+		return
+	}
+	// Any day of the calendar does: the next five years are looked through.
+	if schedule.Next(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		l.problem("schedule", "names a day that never comes", remedy)
 	}
 }
 

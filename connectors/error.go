@@ -1,14 +1,34 @@
 package connectors
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // ErrDamaged is in the chain of every error about an answer that came with 200 and is not what the directory sends.
 var ErrDamaged = errors.New("the answer was damaged, nothing was concluded from it")
+
+// ErrUnreachable is in the chain of every error about a directory that no connection led to.
+var ErrUnreachable = errors.New("no connection")
+
+// Unreachable tells whether no connection could be made: the name is unknown, nothing listens, or the certificate is not
+// trusted. A connection that did not come about in time is no such statement.
+func Unreachable(err error) bool {
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e.IsNotFound
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Op == "dial" && !e.Timeout()
+	}
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	return untrusted || plain
+}
 
 // An Error is a request that a directory did not answer as asked. Its text ends with what to do.
 type Error struct {
@@ -18,7 +38,7 @@ type Error struct {
 	Step      string // "listing the members of group 00g1"
 	Summary   string // what the directory or the network said
 	Remedy    string
-	Err       error // ErrDamaged or nil
+	Err       error // ErrDamaged, ErrUnreachable or nil
 }
 
 func (e *Error) Error() string {
@@ -43,7 +63,25 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns ErrDamaged for a damaged answer, else nil.
+// Unauthorized tells whether the directory refuses the credential, or what it may read: until somebody mends that, nothing
+// can be read. A quota that is used up is no such refusal, though some vendors write 403 for it.
+func (e *Error) Unauthorized() bool {
+	code := strings.ToLower(e.Code)
+	switch e.Status {
+	case http.StatusUnauthorized:
+		return true
+	case http.StatusForbidden:
+		return !strings.Contains(code, "limit") && !strings.Contains(code, "quota")
+	case http.StatusBadRequest: // what token endpoints answer
+		return strings.HasPrefix(code, "aadsts") || slices.Contains(tokenRefusals, code)
+	}
+	return false
+}
+
+// tokenRefusals are the codes of RFC 6749 section 5.2 by which a token endpoint refuses the client or its grant.
+var tokenRefusals = []string{"invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope", "access_denied"}
+
+// Unwrap returns what Err is.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Damaged is the error about an answer that came with 200 and is not what the directory sends.

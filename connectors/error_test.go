@@ -55,3 +55,28 @@ func TestErrorKeepsItsKind(t *testing.T) {
 		t.Errorf("%v is a refusal and counts as damaged", refused)
 	}
 }
+
+func TestErrorTellsARefusedCredentialFromOtherRefusals(t *testing.T) {
+	tests := map[string]struct {
+		status int
+		code   string
+		want   bool
+	}{
+		"wrong token":             {401, "E0000011", true},
+		"no permission":           {403, "E0000006", true},
+		"expired secret at Okta":  {400, "invalid_client", true},
+		"expired secret at Entra": {400, "AADSTS7000222", true},
+		"quota at Google":         {403, "userRateLimitExceeded", false},
+		"the day's quota":         {403, "quotaExceeded", false},
+		"a query refused":         {400, "E0000031", false},
+		"too many requests":       {429, "E0000047", false},
+		"no answer":               {0, "", false},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := (&Error{Directory: "okta", Status: tc.status, Code: tc.code}).Unauthorized(); got != tc.want {
+				t.Errorf("%d %s: %t, want %t", tc.status, tc.code, got, tc.want)
+			}
+		})
+	}
+}

@@ -66,7 +66,7 @@ const settleTime = 20 * time.Second
 func (a *Applier) Apply(ctx context.Context, p Plan) (Report, error) {
 	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}, attempts: map[string]int{}}
 	for _, w := range p.waiting {
-		r.attempts[Change{Verb: w.Verb, Object: Ref{Kind: w.Kind, Source: w.Source}}.Key()] = w.Attempts
+		r.attempts[w.key()] = w.Attempts
 	}
 	err := r.all(ctx)
 	report := Report{Plan: p, Cycle: r.cycle, Took: a.now().Sub(r.start)}
@@ -438,6 +438,6 @@ func (p Plan) moot() []Waiting {
 		planned[c.Key()] = true
 	}
 	return slices.DeleteFunc(slices.Clone(p.waiting), func(w Waiting) bool {
-		return planned[Change{Verb: w.Verb, Object: Ref{Kind: w.Kind, Source: w.Source}}.Key()]
+		return planned[w.key()]
 	})
 }

@@ -322,7 +322,7 @@ func waiters(changes []Change, stopped map[string]bool, why string) []Change {
 func (d *desk) suppress(changes, held []Change, now time.Time) (applied, back []Change) {
 	waiting := map[string]Waiting{}
 	for _, w := range d.ledger.Waiting {
-		waiting[Change{Verb: w.Verb, Object: Ref{Kind: w.Kind, Source: w.Source}}.Key()] = w
+		waiting[w.key()] = w
 	}
 	back = held
 	suppressed := map[string]bool{}

@@ -192,6 +192,9 @@ func (t *transport) outage(at endpoint, a *wire.Answer, err error) error {
 	switch {
 	case err != nil:
 		e.Summary = wire.Trouble(err)
+		if connectors.Unreachable(err) {
+			e.Err = connectors.ErrUnreachable
+		}
 	default:
 		e = t.refusal(at, a)
 		e.Summary = cmp.Or(e.Summary, "the server is in trouble")

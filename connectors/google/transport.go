@@ -142,6 +142,9 @@ func outage(step string, a *wire.Answer, err error) error {
 	switch {
 	case err != nil:
 		e.Summary = wire.Trouble(err)
+		if connectors.Unreachable(err) {
+			e.Err = connectors.ErrUnreachable
+		}
 	default:
 		e.Status, e.Summary = a.Status, "the server is in trouble"
 	}

@@ -67,7 +67,7 @@ func (s *Store) foreign(own, bound pair) error {
 }
 
 // Relink binds the store to another directory or target. What was known between the old two goes: links, escrow, sets
-// that wait, pins, the last snapshot and the rules, so that the next cycle is a first contact. The history stays, with a row
+// that wait, pins, the last snapshot, the quarantine, what other parts remember and the rules, so that the next cycle is a first contact. The history stays, with a row
 // that says by whom; changes of unknown outcome are settled as OutcomeAbandoned. The caller has the writer's lock.
 func (s *Store) Relink(ctx context.Context, source, target, by string) error {
 	by, err := decider(by)
@@ -94,6 +94,7 @@ func (s *Store) Relink(ctx context.Context, source, target, by string) error {
 			`DELETE FROM held_sets WHERE pipeline = ? AND used IS NULL`,
 			`DELETE FROM pins WHERE pipeline = ?`,
 			`DELETE FROM snapshots WHERE pipeline = ?`,
+			`DELETE FROM memories WHERE pipeline = ?`,
 		} {
 			if err := t.exec(forget, s.pipeline); err != nil {
 				return err
@@ -109,7 +110,7 @@ func (s *Store) Relink(ctx context.Context, source, target, by string) error {
 		if err := t.exec(`INSERT INTO cycles (pipeline, started, finished, note) VALUES (?, ?, ?, ?)`, s.pipeline, now, now, note); err != nil {
 			return err
 		}
-		return t.exec(`UPDATE meta SET source = ?, target = ?, bound = ?, rules = '', texts = NULL WHERE pipeline = ?`, source, target, now, s.pipeline)
+		return t.exec(`UPDATE meta SET source = ?, target = ?, bound = ?, rules = '', texts = NULL, quarantine = NULL WHERE pipeline = ?`, source, target, now, s.pipeline)
 	})
 	if err != nil {
 		return err

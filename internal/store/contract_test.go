@@ -32,6 +32,13 @@ type contract interface {
 	Changes(ctx context.Context, f Filter) ([]Entry, error)
 	CycleChanges(ctx context.Context, cycle int64) ([]Entry, error)
 	Escrow(ctx context.Context) ([]reconcile.Waiting, error)
+	Retry(ctx context.Context, ref reconcile.Ref) error
+	Drop(ctx context.Context, ref reconcile.Ref) error
+	Recall(ctx context.Context, key string) ([]byte, error)
+	Remember(ctx context.Context, key string, data []byte) error
+	Isolate(ctx context.Context, q *reconcile.Quarantine) error
+	Fail(ctx context.Context, at time.Time, reason string) (cycle int64, err error)
+	LastGood(ctx context.Context) (time.Time, error)
 	Links(ctx context.Context) (users, groups int, err error)
 	Prune(ctx context.Context, keep time.Duration) error
 	Lock(ctx context.Context) (unlock func(), err error)
@@ -260,6 +267,12 @@ func suite(t *testing.T, fresh func(t testing.TB) place) {
 		},
 	}
 	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			open := fresh(t)
+			test(t.Context(), t, open(t, now), func() contract { return open(t, now) })
+		})
+	}
+	for name, test := range daemonTests {
 		t.Run(name, func(t *testing.T) {
 			open := fresh(t)
 			test(t.Context(), t, open(t, now), func() contract { return open(t, now) })

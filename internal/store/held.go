@@ -212,12 +212,7 @@ func (s *Store) readHeld(ctx context.Context, q querier, where string) ([]HeldRe
 			return fmt.Errorf("held set %s: %w", r.Fingerprint, err)
 		}
 		r.Created = fromMillis(created)
-		if approved.Valid {
-			r.Approved = fromMillis(approved.Int64)
-		}
-		if used.Valid {
-			r.Used = fromMillis(used.Int64)
-		}
+		r.Approved, r.Used = instant(approved), instant(used)
 		r.State = r.state(now)
 		records = append(records, r)
 		return nil

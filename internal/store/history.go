@@ -65,10 +65,7 @@ func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
 		if err := rows.Scan(&c.ID, &started, &finished, &m.Rules, &m.Planned, &m.Done, &m.Failed, &m.Held, &m.Skipped, &m.Error, &c.Note); err != nil {
 			return err
 		}
-		c.Started = fromMillis(started)
-		if finished.Valid {
-			c.Finished = fromMillis(finished.Int64)
-		}
+		c.Started, c.Finished = fromMillis(started), instant(finished)
 		list = append(list, c)
 		return nil
 	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles WHERE pipeline = ? ORDER BY id DESC LIMIT ?`, s.pipeline, limit)
@@ -173,9 +170,7 @@ func scanEntry(rows *sql.Rows) (Entry, error) {
 	if err := errors.Join(decode(fields, &c.Fields), decode(members, &c.Members), decode(groups, &c.Groups), decode(spends, &c.Spends), decode(wanted, values)); err != nil {
 		return Entry{}, fmt.Errorf("change %d: %w", e.ID, err)
 	}
-	e.Outcome, e.Intended, e.Took = reconcile.Outcome(outcome.String), fromMillis(intended), time.Duration(took)*time.Microsecond
-	if settled.Valid {
-		e.Settled = fromMillis(settled.Int64)
-	}
+	e.Outcome, e.Took = reconcile.Outcome(outcome.String), time.Duration(took)*time.Microsecond
+	e.Intended, e.Settled = fromMillis(intended), instant(settled)
 	return e, nil
 }

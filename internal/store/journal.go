@@ -181,9 +181,10 @@ func (s *Store) putLinks(t *tx, links []reconcile.Link) error {
 		if err != nil {
 			return fmt.Errorf("encode link of %s %s: %w", l.Kind, l.Source, err)
 		}
-		err = t.exec(`INSERT INTO links (pipeline, kind, source, target, last, members, stuck) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (pipeline, kind, source) DO UPDATE SET target = excluded.target, last = excluded.last, members = excluded.members, stuck = excluded.stuck`,
-			s.pipeline, l.Kind, l.Source, l.Target, row.last, row.members, row.stuck)
+		err = t.exec(`INSERT INTO links (pipeline, kind, source, target, last, members, stuck, gone, on_call, contested) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (pipeline, kind, source) DO UPDATE SET target = excluded.target, last = excluded.last, members = excluded.members,
+			stuck = excluded.stuck, gone = excluded.gone, on_call = excluded.on_call, contested = excluded.contested`,
+			s.pipeline, l.Kind, l.Source, l.Target, row.last, row.members, row.stuck, orNull(l.Left), orNull(l.OnCall), row.contested)
 		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
 			var other string
 			if t.row(`SELECT source FROM links WHERE pipeline = ? AND kind = ? AND target = ?`, []any{s.pipeline, l.Kind, l.Target}, []any{&other}) == nil {

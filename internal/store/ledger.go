@@ -48,11 +48,11 @@ func (s *Store) Ledger(ctx context.Context) (reconcile.Ledger, error) {
 }
 
 func (s *Store) readRules(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger) error {
-	var texts []byte
-	if err := tx.QueryRowContext(ctx, `SELECT rules, texts FROM meta WHERE pipeline = ?`, s.pipeline).Scan(&l.Rules, &texts); err != nil {
+	var texts, quarantine []byte
+	if err := tx.QueryRowContext(ctx, `SELECT rules, texts, quarantine FROM meta WHERE pipeline = ?`, s.pipeline).Scan(&l.Rules, &texts, &quarantine); err != nil {
 		return err
 	}
-	return decode(texts, &l.RuleTexts)
+	return errors.Join(decode(texts, &l.RuleTexts), decode(quarantine, &l.Quarantine))
 }
 
 // spendingWindow is how far back what was taken away counts.
@@ -86,16 +86,12 @@ func (s *Store) readUsers(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger) 
 	l.Users = make(map[connectors.UserID]reconcile.Link, n)
 	return each(ctx, tx, func(rows *sql.Rows) error {
 		link := reconcile.Link{Kind: reconcile.KindUser}
-		var last, stuck sql.RawBytes
-		if err := rows.Scan(&link.Source, &link.Target, &last, &stuck); err != nil {
+		if _, err := scanLink(rows, &link, &link.User); err != nil {
 			return err
-		}
-		if err := errors.Join(decode(last, &link.User), decode(stuck, &link.Stuck)); err != nil {
-			return fmt.Errorf("link of user %s: %w", link.Source, err)
 		}
 		l.Users[connectors.UserID(link.Source)] = link
 		return nil
-	}, `SELECT source, target, last, stuck FROM links WHERE pipeline = ? AND kind = 'user'`, s.pipeline)
+	}, `SELECT `+linkColumns+` FROM links WHERE pipeline = ? AND kind = 'user'`, s.pipeline)
 }
 
 // readGroups comes after readUsers: members are mostly linked people, whose ids are then kept once.
@@ -111,12 +107,9 @@ func (s *Store) readGroups(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger)
 	l.Groups = make(map[connectors.GroupID]reconcile.Link, n)
 	return each(ctx, tx, func(rows *sql.Rows) error {
 		link := reconcile.Link{Kind: reconcile.KindGroup}
-		var last, members, stuck sql.RawBytes
-		if err := rows.Scan(&link.Source, &link.Target, &last, &members, &stuck); err != nil {
+		members, err := scanLink(rows, &link, &link.Group)
+		if err != nil {
 			return err
-		}
-		if err := errors.Join(decode(last, &link.Group), decode(stuck, &link.Stuck)); err != nil {
-			return fmt.Errorf("link of group %s: %w", link.Source, err)
 		}
 		if link.Group != nil {
 			if link.Group.Members, err = decodeMembers(members, ids); err != nil {
@@ -125,7 +118,23 @@ func (s *Store) readGroups(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger)
 		}
 		l.Groups[connectors.GroupID(link.Source)] = link
 		return nil
-	}, `SELECT source, target, last, members, stuck FROM links WHERE pipeline = ? AND kind = 'group'`, s.pipeline)
+	}, `SELECT `+linkColumns+` FROM links WHERE pipeline = ? AND kind = 'group'`, s.pipeline)
+}
+
+const linkColumns = `source, target, last, members, stuck, gone, on_call, contested`
+
+// scanLink reads a link, its values into last. The members are good until the next row.
+func scanLink(rows *sql.Rows, l *reconcile.Link, last any) (members sql.RawBytes, err error) {
+	var values, stuck, contested sql.RawBytes
+	var left, onCall sql.NullInt64
+	if err := rows.Scan(&l.Source, &l.Target, &values, &members, &stuck, &left, &onCall, &contested); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(decode(values, last), decode(stuck, &l.Stuck), decode(contested, &l.Contested)); err != nil {
+		return nil, fmt.Errorf("link of %s %s: %w", l.Kind, l.Source, err)
+	}
+	l.Left, l.OnCall = instant(left), instant(onCall)
+	return members, nil
 }
 
 func (s *Store) readOpen(ctx context.Context, tx *sql.Tx) ([]reconcile.Intent, error) {
@@ -178,9 +187,10 @@ func each(ctx context.Context, q querier, row func(*sql.Rows) error, query strin
 
 // linkRow is a link as its table keeps it.
 type linkRow struct {
-	last    string
-	members []byte
-	stuck   any
+	last      string
+	members   []byte
+	stuck     any
+	contested any
 }
 
 func encodeLink(l reconcile.Link) (linkRow, error) {
@@ -198,8 +208,10 @@ func encodeLink(l reconcile.Link) (linkRow, error) {
 		return linkRow{}, err
 	}
 	row.last = string(last)
-	row.stuck, err = encode(l.Stuck, len(l.Stuck) == 0)
-	return row, err
+	var err1, err2 error
+	row.stuck, err1 = encode(l.Stuck, len(l.Stuck) == 0)
+	row.contested, err2 = encode(l.Contested, len(l.Contested) == 0)
+	return row, errors.Join(err1, err2)
 }
 
 func decode(b []byte, v any) error {

@@ -25,19 +25,21 @@ type Memory struct {
 
 // memory is all that a Memory knows. What the maps hold is replaced, never changed in place.
 type memory struct {
-	rules    string
-	texts    map[string]string
-	links    map[object]reconcile.Link
-	sources  map[object]string // who an object of the target stands for
-	escrow   map[object]reconcile.Waiting
-	cycles   []Cycle // by id
-	changes  []Entry // by id
-	open     map[int64]bool
-	lastID   int64
-	held     []HeldRecord // the oldest first
-	pins     map[object]Pinned
-	snapshot *connectors.Snapshot
-	taken    time.Time
+	rules      string
+	texts      map[string]string
+	links      map[object]reconcile.Link
+	sources    map[object]string // who an object of the target stands for
+	escrow     map[object]reconcile.Waiting
+	cycles     []Cycle // by id
+	changes    []Entry // by id
+	open       map[int64]bool
+	lastID     int64
+	held       []HeldRecord // the oldest first
+	pins       map[object]Pinned
+	snapshot   *connectors.Snapshot
+	taken      time.Time
+	memories   map[string][]byte
+	quarantine *reconcile.Quarantine
 }
 
 // An object is a kind and an id of one side.
@@ -55,7 +57,7 @@ func NewMemory(now func() time.Time) *Memory {
 	}
 	return &Memory{now: now, memory: memory{
 		links: map[object]reconcile.Link{}, sources: map[object]string{}, escrow: map[object]reconcile.Waiting{},
-		open: map[int64]bool{}, pins: map[object]Pinned{},
+		open: map[int64]bool{}, pins: map[object]Pinned{}, memories: map[string][]byte{},
 	}}
 }
 
@@ -358,6 +360,7 @@ func (m *Memory) Ledger(context.Context) (reconcile.Ledger, error) {
 		Users: map[connectors.UserID]reconcile.Link{}, Groups: map[connectors.GroupID]reconcile.Link{},
 		Waiting: m.waiting(), Rules: m.rules, RuleTexts: maps.Clone(m.texts),
 		Held: heldNow(m.heldAt(now)), Spent: map[reconcile.Axis]int{}, Pinned: pinned(m.pinList()),
+		Quarantine: cloneQuarantine(m.quarantine),
 	}
 	for o, link := range m.links {
 		if o.kind == reconcile.KindUser {
@@ -465,6 +468,6 @@ func cloneLink(l reconcile.Link) reconcile.Link {
 		g.Members = slices.Clone(g.Members)
 		l.Group = &g
 	}
-	l.Stuck = maps.Clone(l.Stuck)
+	l.Stuck, l.Contested = maps.Clone(l.Stuck), maps.Clone(l.Contested)
 	return l
 }

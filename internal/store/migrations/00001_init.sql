@@ -11,6 +11,7 @@ CREATE TABLE meta (
     target   TEXT    NOT NULL, -- the SCIM base URL
     rules    TEXT    NOT NULL DEFAULT '',
     texts    TEXT,             -- JSON: the rules themselves by their key
+    quarantine TEXT,           -- JSON, null when there is none
     bound    INTEGER NOT NULL, -- times are milliseconds since 1970, UTC
     checked  INTEGER           -- last write of doctor
 ) STRICT;
@@ -23,6 +24,9 @@ CREATE TABLE links (
     last     TEXT    NOT NULL, -- what was written last, as JSON; a group's members apart
     members  BLOB,             -- SCIM ids, each led by its length as a uvarint
     stuck    TEXT,             -- JSON
+    gone     INTEGER,          -- since when the directory knows no such person, null while it does
+    on_call  INTEGER,          -- since when the leaving is held because the person would be paged
+    contested TEXT,            -- JSON: what another writer keeps turning back
     PRIMARY KEY (pipeline, kind, source)
 ) STRICT;
 
@@ -138,3 +142,11 @@ CREATE TABLE snapshots (
     taken    INTEGER NOT NULL,
     data     BLOB    NOT NULL
 ) STRICT;
+
+-- What other parts of the program keep from cycle to cycle, such as which notices were sent.
+CREATE TABLE memories (
+    pipeline TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    data     BLOB NOT NULL,
+    PRIMARY KEY (pipeline, key)
+) STRICT, WITHOUT ROWID;

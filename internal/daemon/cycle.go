@@ -1,0 +1,191 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
+)
+
+// recordTime is how long the store may take to record what came of a cycle.
+const recordTime = 10 * time.Second
+
+// turn runs one cycle and waits for its end: for ever while the daemon is to run, and for the grace once ctx has ended.
+// Its error is that the grace was not enough; how the cycle ended is in Ended.
+func (d *Daemon) turn(ctx context.Context) (Ended, error) {
+	d.busy.Store(true)
+	defer d.busy.Store(false)
+	setup, start := d.current(), d.now()
+	d.due = d.nextDue(start) // slots that pass while the cycle runs are made up by one cycle
+	d.board.update(func(s *State) { s.Phase, s.Done, s.Total, s.Next = PhasePlanning, 0, 0, d.due })
+	d.supervisor.status(d.State())
+	watch := Watch{
+		Planned: func(changes int) {
+			d.board.update(func(s *State) { s.Phase, s.Total = PhaseApplying, changes })
+		},
+		Progress: func(done, total int) {
+			d.board.update(func(s *State) { s.Done, s.Total = done, total })
+		},
+	}
+	e := Ended{}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		e.Report, e.Err = setup.Cycle(ctx, watch)
+	}()
+	select {
+	case <-over:
+		return d.after(ctx, start, e), nil
+	case <-ctx.Done():
+	}
+	d.supervisor.stopping()
+	d.board.update(func(s *State) { s.Phase = PhaseStopping })
+	grace := time.NewTimer(setup.Settings.Grace)
+	defer grace.Stop()
+	select {
+	case <-over:
+		return d.after(ctx, start, e), nil
+	case <-grace.C:
+		return Ended{}, fmt.Errorf("stopped with requests still under way after %s: each is recorded, and the next start looks up what became of it (a longer grace waits longer)", setup.Settings.Grace)
+	}
+}
+
+// after records what came of a cycle, tells people, and says when the next one is due.
+func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
+	stopped := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	setup, now := d.current(), d.now()
+	e.Outcome, e.At = outcomeOf(e.Report, e.Err, stopped, setup.Settings.Mode), now
+	sum := summaryOf(e, now.Sub(start))
+	if e.Outcome == OutcomeFailed && sum.Cycle == 0 {
+		var err error
+		if sum.Cycle, err = setup.Memory.Fail(ctx, start, e.Err.Error()); err != nil {
+			d.log.Warn("the failed cycle was not recorded", "error", err)
+		}
+	}
+	if e.Outcome != OutcomeSkipped && e.Outcome != OutcomeInterrupted {
+		d.isolate(ctx, e, now)
+	}
+	e.Quarantine, e.LastGood = d.quarantine, d.State().LastGood
+	if e.Outcome.good() {
+		e.LastGood = now
+	}
+	d.due = d.afterCycle(now)
+	d.board.update(func(s *State) {
+		s.Phase, s.Done, s.Total, s.Next = PhaseWaiting, 0, 0, d.due
+		s.Last, s.LastGood, s.Quarantine = &sum, e.LastGood, d.quarantine
+		if stopped {
+			s.Phase = PhaseStopped
+		}
+	})
+	d.logCycle(sum)
+	if setup.Notify != nil && e.Outcome != OutcomeInterrupted {
+		setup.Notify(ctx, e)
+	}
+	d.keep(ctx)
+	return e
+}
+
+// afterCycle is when the next cycle is due: as the schedule said when this one began, which may be by now, unless the
+// quarantine has begun, changed or ended.
+func (d *Daemon) afterCycle(now time.Time) time.Time {
+	if d.quarantine != nil || d.State().Quarantine != nil {
+		return d.nextDue(now)
+	}
+	return d.due
+}
+
+// isolate begins, keeps or ends the quarantine.
+func (d *Daemon) isolate(ctx context.Context, e Ended, now time.Time) {
+	q := d.quarantine.After(e.Report, e.Err, now)
+	switch {
+	case q == nil && d.quarantine == nil:
+		return
+	case q == nil:
+		d.log.Info("quarantine ended", "since", d.quarantine.Since, "reason", d.quarantine.Reason)
+	case d.quarantine == nil || d.quarantine.Cause != q.Cause:
+		d.log.Error("in quarantine: cycles are rare until one succeeds", "cause", q.Cause, "reason", q.Reason, "next", q.Next)
+	}
+	d.quarantine = q
+	if err := d.current().Memory.Isolate(ctx, q); err != nil {
+		d.log.Warn("the quarantine was not recorded", "error", err)
+	}
+}
+
+func outcomeOf(r reconcile.Report, err error, stopped bool, mode string) Outcome {
+	_, locked := errors.AsType[*store.LockedError](err)
+	switch {
+	case locked:
+		return OutcomeSkipped
+	case err != nil && stopped && errors.Is(err, context.Canceled):
+		return OutcomeInterrupted
+	case err != nil || r.Stopped != "":
+		return OutcomeFailed
+	case mode == ModeObserve:
+		return OutcomeObserved
+	case r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown, reconcile.OutcomeSkipped) > 0:
+		return OutcomePartial
+	case len(r.Plan.Objections) > 0:
+		return OutcomeHeld
+	}
+	return OutcomeGood
+}
+
+// ModeObserve is the mode in which nothing is written.
+const ModeObserve = "observe"
+
+func summaryOf(e Ended, took time.Duration) Summary {
+	r := e.Report
+	s := Summary{
+		Cycle: r.Cycle, Outcome: e.Outcome, Ended: e.At, Took: took,
+		Planned: len(r.Plan.Changes), Held: len(r.Plan.Held), Done: r.Count(reconcile.OutcomeDone),
+		Failed:  r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown),
+		Skipped: r.Count(reconcile.OutcomeSkipped),
+	}
+	if e.Err != nil {
+		s.Error = oneLine(e.Err)
+	}
+	return s
+}
+
+// logCycle is the one line that each cycle leaves.
+func (d *Daemon) logCycle(s Summary) {
+	level := slog.LevelInfo
+	switch s.Outcome {
+	case OutcomeFailed:
+		level = slog.LevelError
+	case OutcomePartial, OutcomeHeld, OutcomeSkipped:
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.Int64("cycle", s.Cycle), slog.String("result", string(s.Outcome)),
+		slog.Int("planned", s.Planned), slog.Int("done", s.Done), slog.Int("failed", s.Failed), slog.Int("held", s.Held), slog.Int("skipped", s.Skipped),
+		slog.Duration("took", s.Took.Round(time.Millisecond)), slog.Time("next", d.due),
+	}
+	if s.Error != "" {
+		attrs = append(attrs, slog.String("error", s.Error))
+	}
+	d.log.LogAttrs(context.Background(), level, "cycle ended", attrs...)
+}
+
+// keep leaves the state in the store, for status and for the next start.
+func (d *Daemon) keep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	d.board.update(func(s *State) { s.Updated = d.now() })
+	s := d.State()
+	d.supervisor.status(s)
+	data, err := json.Marshal(s)
+	if err == nil {
+		err = d.current().Memory.Remember(ctx, stateKey, data)
+	}
+	if err != nil {
+		d.log.Warn("the daemon's state was not recorded", "error", err)
+	}
+}
