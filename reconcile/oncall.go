@@ -189,24 +189,21 @@ func (d *desk) judgeOnCall(r *ruling, c Change, p *person, text string, paged bo
 		r.notes = append(r.notes, Note{Kind: kind, Object: c.Object, Text: text, Remedy: remedy})
 	}
 	since := r.clocks[p.id]
+	delete(r.clocks, p.id)
+	if !paged && !since.IsZero() {
+		note(NoteCovered, fmt.Sprintf("no longer on call, held since %s", clock(since)), "")
+	}
 	switch {
 	case text == "":
-		if !since.IsZero() {
-			note(NoteCovered, fmt.Sprintf("no longer on call, held since %s", clock(since)), "")
-		}
-		delete(r.clocks, p.id)
 		return
 	case !paged:
 		note(NoteOnCall, text, "take them out in Rootly: nobody answers when it is their turn")
-		delete(r.clocks, p.id)
 		return
 	case d.rules.onCall.Policy == WarnOnCall:
 		note(NoteOnCall, text+"; goes all the same, on_call.policy is warn", handOver)
-		delete(r.clocks, p.id)
 		return
 	case d.urgent(p):
-		note(NoteOnCall, text+"; goes all the same, on_call.urgent holds for them", handOver)
-		delete(r.clocks, p.id)
+		note(NoteOnCall, text+"; goes all the same, on_call.urgent is true of them", handOver)
 		return
 	}
 	if since.IsZero() {

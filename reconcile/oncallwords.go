@@ -13,7 +13,7 @@ import (
 // text says what Rootly would page the person for, "" for nothing, and whether that is now or soon; not knowing is.
 func (a *duties) text(p *person, now time.Time, horizon time.Duration) (text string, paged bool) {
 	if a.err != nil {
-		return "unknown whether on call: " + a.err.Error(), true
+		return "unknown whether on call", true
 	}
 	duty := a.of[connectors.UserID(p.id)]
 	var running, coming []string

@@ -122,6 +122,7 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
 			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
 		},
+		OnCall: onCallRules(cfg.OnCall),
 	}
 	for attr, expr := range map[string]*string{
 		reconcile.AttrUserName: cfg.Map.UserName, reconcile.AttrExternalID: cfg.Map.ExternalID,
@@ -209,6 +210,7 @@ type pipeline struct {
 	rules  *reconcile.Rules
 	source connectors.Connector
 	target *scimclient.Client
+	pager  reconcile.Pager // nil when nobody is to be asked about
 	memory memory
 	log    *slog.Logger
 }
@@ -227,6 +229,9 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 		return nil, err
 	}
 	if p.target, err = openTarget(cfg, a.log); err != nil {
+		return nil, err
+	}
+	if p.pager, err = openPager(cfg, a.log); err != nil {
 		return nil, err
 	}
 	if cfg.State.None {

@@ -92,7 +92,7 @@ func (s *Rootly) page(w http.ResponseWriter, r *http.Request, items []item) {
 	}
 	from := min((number-1)*size, len(items))
 	writeJSON(w, http.StatusOK, rootlyMediaType, map[string]any{
-		"data": slices.Concat([]item{}, items[from:min(from+size, len(items))]),
+		"data": append([]item{}, items[from:min(from+size, len(items))]...),
 		"links": map[string]any{
 			"self": baseURL(r) + r.URL.RequestURI(), "first": link(1), "prev": link(number - 1), "next": link(number + 1), "last": link(last),
 		},
