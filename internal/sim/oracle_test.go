@@ -226,7 +226,9 @@ func (d document) schema(t *testing.T, path string, status int) node {
 		if !ok {
 			t.Fatalf("%s: the description has no answer %d", path, status)
 		}
-		return d.resolve(response)["content"].(node)["application/json"].(node)["schema"].(node)
+		for _, content := range d.resolve(response)["content"].(node) { // each answer has one media type
+			return content.(node)["schema"].(node)
+		}
 	}
 	t.Fatalf("%s is not described", path)
 	return nil
