@@ -19,6 +19,7 @@ paths:
   /v1/escalation_policies/{id}/escalation_paths: {get: {responses: {"200": {$ref: "#/components/responses/List"}, "404": {$ref: "#/components/responses/Error"}}}}
   /v1/escalation_paths/{id}/escalation_levels: {get: {responses: {"200": {$ref: "#/components/responses/List"}, "404": {$ref: "#/components/responses/Error"}}}}
   /v1/shifts: {get: {responses: {"200": {content: {application/vnd.api+json: {schema: {type: object, required: [data], properties: {data: {type: array, items: {$ref: "#/components/schemas/Item"}}}}}}}}}}
+  /v1/alerts: {post: {responses: {"201": {content: {application/vnd.api+json: {schema: {type: object, required: [data], properties: {data: {$ref: "#/components/schemas/Item"}}}}}}}}}
 components:
   responses:
     List: {content: {application/vnd.api+json: {schema: {$ref: "#/components/schemas/List"}}}}
@@ -86,6 +87,10 @@ func TestRootlyAnswersAsDescribed(t *testing.T) {
 				for _, problem := range d.check(d.schema(t, path, g.status), g.object, path) {
 					t.Error(problem)
 				}
+			}
+			raised := c.do("POST", "/v1/alerts", `{"data":{"type":"alerts","attributes":{"source":"manual","summary":"x","labels":[{"key":"a","value":"b"}]}}}`)
+			for _, problem := range d.check(d.answer(t, "post", "/v1/alerts", raised.status), raised.object, "/v1/alerts") {
+				t.Error(problem)
 			}
 			refused := callRootly(t, s)
 			refused.header.Set("Authorization", "Bearer revoked")
