@@ -76,7 +76,7 @@ func (a *app) noteUnasked(cfg *config.Config, p reconcile.Plan) {
 
 // examineRootly tries the API key with one small request.
 func (a *app) examineRootly(ctx context.Context, cfg *config.Config, d *diagnosis) {
-	const name = "Rootly: the API says who is on call"
+	const name = "Rootly: who is on call"
 	c, err := openRootly(cfg, a.log)
 	if c != nil && err == nil {
 		err = c.Check(ctx)

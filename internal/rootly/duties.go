@@ -41,26 +41,30 @@ func (c *Client) Duties(ctx context.Context, leavers []reconcile.Leaver, from, t
 	if err != nil {
 		return nil, err
 	}
-	out := map[connectors.UserID]reconcile.Duty{}
+	of := map[string]reconcile.Duty{}
 	for _, s := range shifts {
-		d := out[byUser[s.User]]
+		d := of[s.User]
 		name := cmp.Or(r.schedules[s.Schedule], "schedule "+s.Schedule)
 		d.Shifts = append(d.Shifts, reconcile.Shift{Schedule: name, Starts: s.Starts, Ends: s.Ends})
-		out[byUser[s.User]] = d
+		of[s.User] = d
 	}
+	out := map[connectors.UserID]reconcile.Duty{}
 	for _, u := range users {
-		if len(r.rotations[u])+len(r.escalations[u]) == 0 {
-			continue
+		for _, id := range byUser[u] {
+			d := out[id]
+			d.Shifts = append(d.Shifts, of[u].Shifts...)
+			d.Rotations, d.Escalations = append(d.Rotations, r.rotations[u]...), append(d.Escalations, r.escalations[u]...)
+			if len(d.Shifts)+len(d.Rotations)+len(d.Escalations) > 0 {
+				out[id] = d
+			}
 		}
-		d := out[byUser[u]]
-		d.Rotations, d.Escalations = append(d.Rotations, r.rotations[u]...), append(d.Escalations, r.escalations[u]...)
-		out[byUser[u]] = d
 	}
 	return out, nil
 }
 
-// identify finds the leavers' ids in Rootly: each by the first of their addresses that it knows.
-func (c *Client) identify(ctx context.Context, leavers []reconcile.Leaver) (map[string]connectors.UserID, error) {
+// identify finds the leavers by their ids in Rootly: each by the first of their addresses that it knows. Two accounts
+// that share an address count as paged together.
+func (c *Client) identify(ctx context.Context, leavers []reconcile.Leaver) (map[string][]connectors.UserID, error) {
 	found := make([][]User, len(leavers))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(side)
@@ -77,10 +81,10 @@ func (c *Client) identify(ctx context.Context, leavers []reconcile.Leaver) (map[
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	byUser := map[string]connectors.UserID{}
+	byUser := map[string][]connectors.UserID{}
 	for i, users := range found {
 		for _, u := range users {
-			byUser[u.ID] = leavers[i].ID
+			byUser[u.ID] = append(byUser[u.ID], leavers[i].ID)
 		}
 	}
 	return byUser, nil

@@ -106,6 +106,16 @@ func TestThePersonIsFoundByAnyAddressOfTheAccount(t *testing.T) {
 	}
 }
 
+func TestTwoLeaversWhoShareAnAddressAreBothPaged(t *testing.T) {
+	o := open(t, "ops@acme.example")
+	o.must(o.sim.Rootly.AddSchedule("Search", "ops@acme.example"))
+	o.must(o.sim.Rootly.AddShift("Search", "ops@acme.example", o.now.Add(-time.Hour), o.now.Add(time.Hour)))
+	got, err := o.client.Duties(t.Context(), []reconcile.Leaver{{ID: "1", Addresses: []string{"a@acme.example", "ops@acme.example"}}, {ID: "2", Addresses: []string{"ops@acme.example"}}}, o.now, o.now.Add(time.Hour))
+	if err != nil || len(got["1"].Shifts) != 1 || len(got["2"].Shifts) != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestAQuestionCostsOneLookUpEachOneCallForFiftyAndOneScan(t *testing.T) {
 	var people []string
 	for i := range 120 {
