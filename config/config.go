@@ -32,9 +32,11 @@ type Config struct {
 	PhoneRegion string   `json:"phone_region" doc:"ISO 3166 region of phone numbers written without a country code."`
 	Target      Target   `json:"target" required:"true" doc:"Rootly's SCIM endpoint."`
 	Rootly      Rootly   `json:"rootly" doc:"Rootly's REST API, for what SCIM cannot do."`
+	Notify      Notify   `json:"notify" doc:"Who is told what the sync cannot settle by itself. There is one channel of each kind."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
 	OnCall      OnCall   `json:"on_call" doc:"What becomes of people who leave while they are on call."`
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
+	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`
 	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
 	Health      Health   `json:"health" doc:"Where the daemon answers probes."`
 
@@ -141,6 +143,7 @@ type Target struct {
 // Guard limits what one cycle may take away.
 type Guard struct {
 	Deactivations Limit    `json:"deactivations" doc:"People deactivated."`
+	Deletions     Limit    `json:"deletions" doc:"Accounts deleted, which delete_after asks for."`
 	Memberships   Limit    `json:"memberships" doc:"Memberships removed, those that a deactivation implies not counted."`
 	Groups        Limit    `json:"groups" doc:"Groups emptied or removed."`
 	Renames       Limit    `json:"renames" doc:"User names changed."`
@@ -197,11 +200,12 @@ func Default() *Config {
 		Rootly:      Rootly{APIURL: rootlyAPI},
 		Guard: Guard{
 			Deactivations: limit(3),
+			Deletions:     limit(1),
 			Memberships:   limit(10),
 			Groups:        limit(1),
 			Renames:       limit(3),
 		},
-		OnCall:   OnCall{Policy: OnCallHold, Horizon: 7 * day, HoldMax: HoldMax{Disabled: 2 * day, Other: 7 * day}},
+		OnCall:   OnCall{Policy: OnCallHold, Horizon: Duration(7 * oneDay), HoldMax: HoldMax{Disabled: Duration(2 * oneDay), Other: Duration(7 * oneDay)}},
 		Removals: RemovalsApply,
 		State:    State{Path: "rootly-idp-sync.db"},
 		Health:   Health{Listen: ":8081"},

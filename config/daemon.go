@@ -1,12 +1,17 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // for images without a time zone database
 )
 
 // Mode is what the daemon does with a plan. There is no default: whoever starts it says so.
@@ -60,13 +65,36 @@ func listenAddress(text string) bool {
 // certificates. When one of them changes, the configuration has changed.
 func (c *Config) Files() []string {
 	var out []string
-	filesOf(reflect.ValueOf(c).Elem(), &out)
+	values(reflect.ValueOf(c).Elem(), "", func(f field, v reflect.Value) {
+		if strings.HasSuffix(f.name, "_file") && v.Kind() == reflect.String && v.Len() > 0 {
+			out = append(out, v.String())
+		}
+	})
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-func filesOf(section reflect.Value, out *[]string) {
-	for _, f := range fieldsOf(section.Type(), "") {
+// Fingerprint is short, and differs whenever anything of the configuration does: a value, a secret, or what is in a file
+// that it names.
+func (c *Config) Fingerprint() string {
+	h := sha256.New()
+	values(reflect.ValueOf(c).Elem(), "", func(f field, v reflect.Value) {
+		value := v.Interface()
+		if secret, ok := value.(Secret); ok {
+			value = secret.Reveal()
+		}
+		fmt.Fprintf(h, "%s %q\n", f.path, fmt.Sprint(value))
+	})
+	for _, path := range c.Files() {
+		data, _ := os.ReadFile(path) // one that is gone is a change too
+		fmt.Fprintf(h, "%s %x\n", path, sha256.Sum256(data))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// values visits all values of a section and those below it.
+func values(section reflect.Value, path string, visit func(f field, v reflect.Value)) {
+	for _, f := range fieldsOf(section.Type(), path) {
 		v := section.Field(f.index)
 		if v.Kind() == reflect.Pointer {
 			if v.IsNil() {
@@ -74,11 +102,10 @@ func filesOf(section reflect.Value, out *[]string) {
 			}
 			v = v.Elem()
 		}
-		switch {
-		case f.section():
-			filesOf(v, out)
-		case v.Kind() == reflect.String && strings.HasSuffix(f.name, "_file") && v.Len() > 0:
-			*out = append(*out, v.String())
+		if f.section() {
+			values(v, f.path, visit)
+		} else {
+			visit(f, v)
 		}
 	}
 }

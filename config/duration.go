@@ -6,48 +6,35 @@ import (
 	"time"
 )
 
-// A Duration is a length of time. It is written with its units, such as 25s, 2m30s or 7d, because a bare number could mean
-// any of them. A day is 24 hours.
+// A Duration is a length of time. It is written with its units, such as 25s or 2m30s, because a bare number could mean
+// any of them.
 type Duration time.Duration
 
-const day = Duration(24 * time.Hour)
+const oneDay = 24 * time.Hour
 
-// parseDuration reads "25s", "2m30s", "36h", "7d" or "1d12h".
+// parseDuration reads "25s", "2m30s", "36h" or, of 24 hours each, "30d".
 func parseDuration(text string) (Duration, error) {
-	const remedy = "write it with units, such as 25s, 10m or 36h"
-	days := 0
-	if number, rest, ok := strings.Cut(text, "d"); ok {
-		n, err := strconv.ParseUint(number, 10, 12)
-		if err != nil {
-			return 0, Problem{Text: "is not a length of time", Remedy: remedy}
-		}
-		if days, text = int(n), rest; rest == "" {
-			text = "0"
-		}
-	}
+	const remedy = "write it with units, such as 25s, 10m, 36h or 30d"
 	d, err := time.ParseDuration(text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, nerr := strconv.ParseUint(days, 10, 15)
+		d, err = time.Duration(n)*oneDay, nerr
+	}
 	switch {
 	case err != nil:
 		return 0, Problem{Text: "is not a length of time", Remedy: remedy}
 	case d < 0:
 		return 0, Problem{Text: "is below zero", Remedy: remedy}
 	}
-	return Duration(d) + Duration(days)*day, nil
+	return Duration(d), nil
 }
 
-// String is the duration with its units: "25s".
+// String is the duration with its units: "25s", "30d".
 func (d Duration) String() string {
-	if d >= 7*day && d%day == 0 {
-		return strconv.Itoa(int(d/day)) + "d"
+	if days := time.Duration(d) / oneDay; days > 0 && time.Duration(d)%oneDay == 0 {
+		return strconv.Itoa(int(days)) + "d"
 	}
-	text := time.Duration(d).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return time.Duration(d).String()
 }
 
 // MarshalText is the duration with its units.

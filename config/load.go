@@ -190,6 +190,7 @@ func (l *loader) resolve(dir string) {
 		}
 		paths = append(paths, &file.Path, &file.GroupsPath)
 	}
+	paths = append(paths, l.notifyPaths()...)
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)

@@ -80,11 +80,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, guard, on_call, removals, state, health`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, health`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, guard, on_call, removals, state, health`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, health`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",
@@ -145,6 +145,22 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"one value where only keys belong": {
 			file: goodSource + goodScope + goodTarget + "groups: none\n",
 			want: "groups (line 4) holds a single value where keys belong; write keys below it: push",
+		},
+		"deleting at once": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 12h\n",
+			want: "delete_after (line 4) is shorter than a day; write a time in which a mistake is noticed, such as 30d; to delete nobody, remove the line",
+		},
+		"deleting in half days": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 1.5d\n",
+			want: "delete_after (line 4) is not a length of time; write it with units, such as 25s, 10m, 36h or 30d",
+		},
+		"deleting without a memory": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 30d\nstate: none\nremovals: confirmed\n",
+			want: "delete_after (line 4) needs a ledger that remembers who left when, and state is none; remove the line, or give state a path",
+		},
+		"deleting whom nothing is taken from": {
+			file: goodSource + goodScope + goodTarget + "delete_after: 30d\nremovals: never\n",
+			want: "delete_after (line 4) has no effect beside removals: never; remove the line, or write removals: apply",
 		},
 		"no ledger, and removals left at their default": {
 			file: goodSource + goodScope + goodTarget + "state: none\n",
@@ -367,15 +383,15 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"weeks are no unit": {
 			file: goodSource + goodScope + goodTarget + "on_call: {horizon: 1w}\n",
-			want: "on_call.horizon (line 4) is not a length of time; write it with units, such as 25s, 10m or 36h",
+			want: "on_call.horizon (line 4) is not a length of time; write it with units, such as 25s, 10m, 36h or 30d",
 		},
 		"a grace without a unit": {
 			file: goodSource + goodScope + goodTarget + "grace: 25\n",
-			want: "grace (line 4) is not a length of time; write it with units, such as 25s, 10m or 36h",
+			want: "grace (line 4) is not a length of time; write it with units, such as 25s, 10m, 36h or 30d",
 		},
 		"a grace below zero": {
 			file: goodSource + goodScope + goodTarget + "grace: -25s\n",
-			want: "grace (line 4) is below zero; write it with units, such as 25s, 10m or 36h",
+			want: "grace (line 4) is below zero; write it with units, such as 25s, 10m, 36h or 30d",
 		},
 		"no grace": {
 			file: goodSource + goodScope + goodTarget + "grace: 10ms\n",

@@ -69,7 +69,7 @@ func leafSchema(f field, value reflect.Value) *jsonschema.Schema {
 	case f.typ == shareType:
 		s = orReference(&jsonschema.Schema{Type: "string", Pattern: `^[0-9]+(\.[0-9]+)?%$`})
 	case f.typ == durationType:
-		s = orReference(&jsonschema.Schema{Type: "string", Pattern: `^([0-9]+d)?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))*$`})
+		s = orReference(&jsonschema.Schema{Type: "string", Pattern: `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`})
 	case f.typ.Kind() == reflect.Bool:
 		s = orReference(&jsonschema.Schema{Type: "boolean"})
 	case f.typ.Kind() == reflect.Int:

@@ -32,8 +32,26 @@ func (l *loader) validate() {
 	l.phoneRegion()
 	l.target()
 	l.rootly()
+	l.notify()
 	l.state()
 	l.onCall()
+	l.deleteAfter()
+}
+
+// deleteAfter checks the last step of leaving, which cannot be taken back.
+func (l *loader) deleteAfter() {
+	const path = "delete_after"
+	if _, given := l.origins[path]; !given {
+		return
+	}
+	switch {
+	case time.Duration(l.cfg.DeleteAfter) < oneDay:
+		l.problem(path, "is shorter than a day", "write a time in which a mistake is noticed, such as 30d; to delete nobody, remove the line")
+	case l.cfg.State.None:
+		l.problem(path, "needs a ledger that remembers who left when, and state is none", "remove the line, or give state a path")
+	case l.cfg.Removals == RemovalsNever:
+		l.problem(path, "has no effect beside removals: never", "remove the line, or write removals: apply")
+	}
 }
 
 // state checks the place of the ledger with what may be taken away without one.
@@ -236,15 +254,19 @@ func (l *loader) target() {
 		l.problem("target.token", "is missing", "set ROOTLY_SCIM_TOKEN, or give token or token_file; Rootly shows it under Integrations, SSO")
 	}
 	l.targetURL(t)
-	if t.CAFile == "" {
-		return
+	if t.CAFile != "" {
+		l.authorities("target.ca_file", t.CAFile)
 	}
-	pem, err := os.ReadFile(t.CAFile)
+}
+
+// authorities checks a file of certificates to trust.
+func (l *loader) authorities(path, file string) {
+	pem, err := os.ReadFile(file)
 	switch {
 	case err != nil:
-		l.problem("target.ca_file", "cannot be read: "+oneLine(err), "name a file of PEM certificates; the path is relative to the configuration file")
+		l.problem(path, "cannot be read: "+oneLine(err), "name a file of PEM certificates; the path is relative to the configuration file")
 	case !x509.NewCertPool().AppendCertsFromPEM(pem):
-		l.problem("target.ca_file", "holds no certificate", "name a file of PEM certificates")
+		l.problem(path, "holds no certificate", "name a file of PEM certificates")
 	}
 }
 

@@ -38,7 +38,7 @@ type Takeover struct {
 
 // Adopt reads both sides and reports on them. It writes nothing.
 func (p *Planner) Adopt(ctx context.Context, ledger Ledger, now time.Time) (Adoption, error) {
-	w, err := p.prepare(ctx, ledger)
+	w, err := p.prepare(ctx, ledger, now)
 	if err != nil {
 		return Adoption{}, err
 	}
@@ -69,6 +69,7 @@ func (d *desk) adoption(changes []Change) Adoption {
 			a.Conflicts = append(a.Conflicts, *g.frozen)
 		}
 	}
+	a.Takeovers = append(a.Takeovers, d.reclaims()...)
 	known := map[string]bool{}
 	for i := range d.people {
 		if p := &d.people[i]; p.source != nil && p.standing == standOut {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Applier struct {
 	Progress    func(done, total int, last Change) // called after each change, never twice at a time; may be nil
 	Log         *slog.Logger                       // nil is silent
 	Now         func() time.Time                   // nil is time.Now
+	// Settle is how long a write in flight, and the record of it, may take after the run was cancelled; 20 s when zero.
+	Settle time.Duration
 }
 
 // A Result is how one change ended.
@@ -57,14 +60,15 @@ func (r Report) Count(outcomes ...Outcome) int {
 	return n
 }
 
-// settleTime is how long a write in flight, and the record of it, may take after the run was cancelled.
+// settleTime is Applier.Settle when nothing is said.
 const settleTime = 20 * time.Second
 
 // Apply sends the plan's changes in their order. One refused object never stops the others; a refused token, a journal
 // that cannot record and a cancelled ctx stop everything not yet sent, and the report says what was and what was not
 // done. The error is set when the run was stopped; the report holds in any case.
 func (a *Applier) Apply(ctx context.Context, p Plan) (Report, error) {
-	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}, attempts: map[string]int{}}
+	r := &run{Applier: a, plan: p, start: a.now(), results: map[string]*Result{}, targets: map[string]string{}, attempts: map[string]int{}, contests: map[string]map[string]Contest{}}
+	maps.Copy(r.contests, p.contests)
 	for _, w := range p.waiting {
 		r.attempts[w.key()] = w.Attempts
 	}
@@ -107,6 +111,7 @@ type run struct {
 
 	mu       sync.Mutex
 	attempts map[string]int // of what is in escrow, by change key
+	contests map[string]map[string]Contest
 
 	results map[string]*Result // by change key
 	targets map[string]string  // directory id → SCIM id of what this run created
@@ -260,7 +265,7 @@ func (r *run) step(ctx context.Context, s step) {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
 		select {
-		case <-time.After(settleTime):
+		case <-time.After(cmp.Or(r.Settle, settleTime)):
 			cancel()
 		case <-sending.Done():
 		}
@@ -307,12 +312,14 @@ func (r *run) finish(res Result) {
 	if r.Log == nil {
 		return
 	}
-	level := slog.LevelDebug
+	level := slog.LevelInfo
+	attrs := []any{"cycle", r.cycle, "outcome", res.Outcome, "verb", res.Change.Verb, "kind", res.Change.Object.Kind,
+		"object", res.Change.Object.key(), "why", res.Change.Why, "took", res.Took}
 	if res.Outcome != OutcomeDone {
 		level = slog.LevelWarn
+		attrs = append(attrs, "error", res.Error)
 	}
-	r.Log.Log(context.Background(), level, "change "+string(res.Outcome), "verb", res.Change.Verb, "kind", res.Change.Object.Kind,
-		"object", res.Change.Object.key(), "why", res.Change.Why, "took", res.Took, "error", res.Error)
+	r.Log.Log(context.Background(), level, "change", attrs...)
 }
 
 // intend records that a change is about to be sent. Without that row it is not sent, and nothing after it.
@@ -355,6 +362,9 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 	if _, ok := errors.AsType[*linkedError](err); ok {
 		return OutcomeFailed
 	}
+	if _, ok := errors.AsType[*reactivatedError](err); ok {
+		return OutcomeFailed
+	}
 	e, ok := errors.AsType[*scimclient.Error](err)
 	switch {
 	case !ok:
@@ -387,7 +397,7 @@ func (r *run) escrow(c Change, err error) *Waiting {
 
 // linkOf is the ledger's row for a change that succeeded.
 func (r *run) linkOf(c Change, target string, members []string) Link {
-	l := Link{Kind: c.Object.Kind, Source: c.Object.Source, Target: target, Stuck: maps.Clone(r.plan.stuck[c.Object.key()])}
+	l := Link{Kind: c.Object.Kind, Source: c.Object.Source, Target: target, Stuck: maps.Clone(r.plan.stuck[c.Object.key()]), Contested: r.contested(c)}
 	for _, f := range c.Fields {
 		delete(l.Stuck, f.Name)
 	}

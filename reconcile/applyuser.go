@@ -55,7 +55,7 @@ func (r *run) sendUser(ctx context.Context, c Change) (scimclient.User, error) {
 		}
 		return u, err
 	case VerbDelete:
-		return scimclient.User{}, r.Target.DeleteUser(ctx, c.Object.Target)
+		return scimclient.User{}, r.delete(ctx, c.Object)
 	}
 	return r.Target.UpdateUser(ctx, c.Object.Target, editOf(c))
 }

@@ -140,6 +140,7 @@ func (w *world) plan(t testing.TB) (Plan, error) {
 
 // assemble is the pure middle of Plan, with nobody asked again.
 func assemble(r *Rules, in reading) (Plan, error) {
+	in.now = noon
 	d, changes, refresh := work(r, in, nil)
 	if err := d.checkScope(); err != nil {
 		return Plan{}, err

@@ -51,7 +51,8 @@ func confirm(ctx context.Context, source connectors.Connector, rules *Rules, d *
 		}
 	}
 	f := findings{people: map[string]finding{}, groups: map[string][]connectors.UserID{}, gone: map[string]string{}}
-	if len(people)+len(groups) == 0 {
+	ladder := d.toDepart()
+	if len(people)+len(groups)+len(ladder) == 0 {
 		return f, nil
 	}
 	// Who waits in a set without a yes goes nowhere in this run: newcomers are asked about first.
@@ -77,6 +78,7 @@ func confirm(ctx context.Context, source connectors.Connector, rules *Rules, d *
 		f.gone[id] = fmt.Sprintf("only %d people and groups are asked about again in one run; this one is for the next", maxConfirmations)
 	}
 	groups = groups[:min(len(groups), left)]
+	people = append(people, ladder[:min(len(ladder), left-len(groups))]...)
 
 	before, err := earlier(ctx, rules, previous)
 	if err != nil {

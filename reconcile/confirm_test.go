@@ -51,6 +51,7 @@ func (w *world) confirmed(t *testing.T, source connectors.Connector, previous *c
 	if w.in.snapshot, err = connectors.NewSnapshot(w.in.snapshot.Users, w.in.snapshot.Groups); err != nil {
 		t.Fatal(err)
 	}
+	w.in.now = noon
 	d, changes, _ := work(r, w.in, nil)
 	w.in.findings, err = confirm(context.Background(), source, r, d, changes, func(context.Context) (*connectors.Snapshot, error) { return previous, nil })
 	if err != nil {

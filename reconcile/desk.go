@@ -1,12 +1,15 @@
 package reconcile
 
 import (
+	"time"
+
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
 )
 
 // reading is what both sides and the ledger say when a plan is made.
 type reading struct {
+	now      time.Time // when the plan is made
 	snapshot connectors.Snapshot
 	users    []scimclient.User
 	groups   []scimclient.Group
@@ -30,6 +33,8 @@ type person struct {
 	frozen  *Note            // why they are left exactly as they are
 	after   string           // key of the change that frees the userName they are to have
 	record  *UserValues      // what the ledger should remember of a wanted person
+	// contests are the values that another writer keeps turning back.
+	contests map[string]Contest
 	// candidate is the SCIM id of the account that adopt would give to a frozen person, "" when it could not decide.
 	candidate string
 }
@@ -70,6 +75,7 @@ type pushed struct {
 	spared         map[connectors.UserID]bool // members of the second reading only: not in, and not taken out
 	candidate      string                     // SCIM id of the group that adopt would take over for a frozen one
 	managedMembers int                        // current members that are ours and active
+	contests       map[string]Contest         // values and memberships that another writer keeps turning back
 }
 
 func (g *pushed) ref() Ref {
@@ -102,6 +108,7 @@ type desk struct {
 	// bystanders are SCIM ids of unowned people in a conflict: their memberships are left alone as well.
 	bystanders map[string]bool
 	notes      []Note
+	contested  []ContestedValue
 }
 
 // newDesk judges everybody: those the directory lists, then those it no longer lists but we still own.

@@ -13,11 +13,14 @@ func (d *desk) diffUsers() (changes []Change, refresh []Link) {
 	for i := range d.people {
 		p := &d.people[i]
 		if p.frozen != nil {
+			if l, ok := d.returned(p); ok {
+				refresh = append(refresh, l)
+			}
 			continue
 		}
 		cs := d.diffUser(p)
 		changes = append(changes, cs...)
-		if l, ok := p.refreshed(); ok && len(cs) == 0 {
+		if l, ok := d.kept(p); ok && len(cs) == 0 {
 			refresh = append(refresh, l)
 		}
 	}
@@ -32,6 +35,9 @@ func (d *desk) diffUser(p *person) []Change {
 		return d.bringIn(p)
 	case standOut, standGone, standDisabled:
 		if c, ok := d.takeOut(p); ok {
+			return []Change{c}
+		}
+		if c, ok := d.depart(p); ok {
 			return []Change{c}
 		}
 	}
@@ -210,6 +216,7 @@ func (d *desk) fields(p *person, have, want UserValues) []Field {
 	if known {
 		last = *p.link.User
 	}
+	p.contests = map[string]Contest{}
 	var out []Field
 	add := func(name, have, want, last string, same func(a, b string) bool) {
 		if same(have, want) {
@@ -225,6 +232,9 @@ func (d *desk) fields(p *person, have, want UserValues) []Field {
 				}
 				f.Why = WhyDirectory
 			}
+		}
+		if f.Why == WhyDrift && d.yields(p.ref(), p.link, p.contests, name, have) {
+			return
 		}
 		out = append(out, f)
 	}

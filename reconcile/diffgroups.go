@@ -18,7 +18,7 @@ func (d *desk) diffGroups() (changes []Change, refresh []Link) {
 		}
 		cs := d.diffGroup(g)
 		changes = append(changes, cs...)
-		if l, ok := g.refreshed(); ok && len(cs) == 0 {
+		if l, ok := g.kept(); ok && len(cs) == 0 {
 			refresh = append(refresh, l)
 		}
 	}
@@ -64,6 +64,7 @@ func (d *desk) countManaged(g *pushed) int {
 }
 
 func (d *desk) diffGroup(g *pushed) []Change {
+	g.contests = map[string]Contest{}
 	var out []Change
 	head := Change{Object: g.ref(), group: &GroupValues{DisplayName: g.want.DisplayName, ExternalID: g.want.ExternalID}, After: afterOf(g.after)}
 	switch {
@@ -129,6 +130,9 @@ func (d *desk) groupFields(g *pushed) []Field {
 				f.Why = WhyDirectory
 			}
 		}
+		if f.Why == WhyDrift && d.yields(g.ref(), g.link, g.contests, name, have) {
+			return
+		}
 		out = append(out, f)
 	}
 	add("displayName", g.target.DisplayName, g.want.DisplayName, last.DisplayName)
@@ -173,7 +177,8 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 				continue
 			}
 			i, ok := d.removable(m)
-			if !ok || owned && g.spared[connectors.UserID(d.people[owner].id)] || d.stuckMember(g, VerbRemove, m.Value, d.users[i].UserName) {
+			if !ok || owned && g.spared[connectors.UserID(d.people[owner].id)] || d.stuckMember(g, VerbRemove, m.Value, d.users[i].UserName) ||
+				d.memberYields(g, VerbRemove, m.Value, d.users[i].UserName, why(m.Value, false)) {
 				continue
 			}
 			r := Ref{Kind: KindUser, Target: m.Value, Name: d.users[i].UserName}
@@ -189,6 +194,9 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 			continue
 		}
 		w := why(p.ref().Target, true)
+		if p.target != nil && d.memberYields(g, VerbAdd, p.target.ID, p.ref().Name, w) {
+			continue
+		}
 		switch {
 		case g.target == nil && g.link == nil:
 			w = WhyJoined

@@ -89,7 +89,7 @@ func (p *Planner) Explain(ctx context.Context, ledger Ledger, now time.Time, who
 	if who == "" {
 		return Explanation{}, fmt.Errorf("name a person or a group: a userName, a group's name, or an id")
 	}
-	w, err := p.prepare(ctx, ledger)
+	w, err := p.prepare(ctx, ledger, now)
 	if err != nil && !errors.Is(err, ErrNobodyInScope) {
 		return Explanation{}, err
 	}

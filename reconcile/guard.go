@@ -27,6 +27,7 @@ const (
 	AxisShortRead     Axis = "short read"    // asked again, the directory contradicts its own listing
 	AxisFirstContact  Axis = "first contact" // no cycle against this Rootly has ended yet
 	AxisConfiguration Axis = "configuration" // the rules changed, and not the people
+	AxisQuarantine    Axis = "quarantine"    // the first cycle after one
 	AxisOnCall        Axis = "on call"       // Rootly would page the person
 )
 
@@ -263,6 +264,9 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 			}
 		}
 	}
+	if d.ledger.Quarantine != nil {
+		r.takeNothingYet(losses, *d.ledger.Quarantine)
+	}
 	d.holdOnCall(r, changes, now)
 	if d.rules.additive {
 		r.takeNothing(losses)
@@ -333,6 +337,9 @@ func (d *desk) changedRules() string {
 func (d *desk) doubt(l loss) string {
 	if f, ok := d.findings.people[l.person]; ok && l.axis == AxisDeactivations && f.proof == unproven {
 		return f.text
+	}
+	if l.axis == AxisDeletions {
+		return d.undepartable(l.person)
 	}
 	if l.group != "" {
 		return d.findings.gone[l.group]

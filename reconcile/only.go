@@ -40,6 +40,12 @@ func (p Plan) Only(who string) (Plan, error) {
 			out.Notes = append(out.Notes, n)
 		}
 	}
+	out.contested = nil
+	for _, v := range p.contested {
+		if meant(v.Object) {
+			out.contested = append(out.contested, v)
+		}
+	}
 	// What a kept change waits for comes along: a name cannot be given before it is free.
 	for again := true; again; {
 		again = false

@@ -196,19 +196,22 @@ type Plan struct {
 	// Writes is the number of requests that applying is going to send when no answer needs a second look.
 	Writes int `json:"writes"`
 
-	pins     []Ref                       // what Undo restores
-	snapshot connectors.Snapshot         // what the directory answered
-	short    bool                        // the answer is no witness for the next run
-	texts    map[string]string           // the rules that made the plan, by key
-	used     []string                    // approved sets that Changes carries out
-	partial  bool                        // narrowed by Only: the cycle says nothing about the rest
-	rules    string                      // hash of the rules that made the plan
-	refresh  []Link                      // links to be brought up to date without a write
-	resolved []Resolution                // open intents of an earlier run that this plan's reading settled
-	waiting  []Waiting                   // what the ledger had in escrow
-	stuck    map[string]map[string]Stuck // directory id → values that the server did not keep
-	owned    map[string]string           // SCIM id → directory id of everybody we own, for adoption after a 409
-	members  map[string][]string         // directory id of a group → SCIM ids that are in it now
+	pins       []Ref                       // what Undo restores
+	snapshot   connectors.Snapshot         // what the directory answered
+	short      bool                        // the answer is no witness for the next run
+	texts      map[string]string           // the rules that made the plan, by key
+	used       []string                    // approved sets that Changes carries out
+	partial    bool                        // narrowed by Only: the cycle says nothing about the rest
+	rules      string                      // hash of the rules that made the plan
+	refresh    []Link                      // links to be brought up to date without a write
+	resolved   []Resolution                // open intents of an earlier run that this plan's reading settled
+	waiting    []Waiting                   // what the ledger had in escrow
+	stuck      map[string]map[string]Stuck // directory id → values that the server did not keep
+	owned      map[string]string           // SCIM id → directory id of everybody we own, for adoption after a 409
+	members    map[string][]string         // directory id of a group → SCIM ids that are in it now
+	contests   map[string]map[string]Contest
+	contested  []ContestedValue
+	quarantine *Quarantine // the one that was there when the plan was made
 }
 
 // Empty tells whether there is nothing to apply.

@@ -33,7 +33,7 @@ type Planner struct {
 // Plan reads the directory and Rootly side by side, each completely, and compares them. now stamps the plan and decides
 // which failed changes are due again. The ledger is not changed.
 func (p *Planner) Plan(ctx context.Context, ledger Ledger, now time.Time) (Plan, error) {
-	w, err := p.prepare(ctx, ledger)
+	w, err := p.prepare(ctx, ledger, now)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -51,17 +51,20 @@ type prepared struct {
 	resolved []Resolution
 }
 
-func (p *Planner) prepare(ctx context.Context, ledger Ledger) (prepared, error) {
+func (p *Planner) prepare(ctx context.Context, ledger Ledger, now time.Time) (prepared, error) {
 	in, err := p.read(ctx)
 	if err != nil {
 		return prepared{}, err
 	}
+	in.now = now
 	var w prepared
 	previous := p.Previous
 	if p.Storeless {
+		quarantine := ledger.Quarantine
 		if ledger, err = derive(ctx, p.Source, p.Rules, in); err != nil {
 			return prepared{}, err
 		}
+		ledger.Quarantine = quarantine
 		previous = func(ctx context.Context) (*connectors.Snapshot, error) {
 			s, err := p.Source.Fetch(ctx)
 			return &s, err
@@ -78,7 +81,7 @@ func (p *Planner) prepare(ctx context.Context, ledger Ledger) (prepared, error) 
 	if err := w.checkScope(); err != nil {
 		return w, err // for Explain, which says why nobody is
 	}
-	if slices.ContainsFunc(w.changes, Change.destructive) {
+	if slices.ContainsFunc(w.changes, Change.destructive) || len(w.toDepart()) > 0 {
 		if in.findings, err = confirm(ctx, p.Source, p.Rules, w.desk, w.changes, previous); err != nil {
 			return prepared{}, err
 		}
@@ -173,7 +176,7 @@ func (p *Planner) lookUpHidden(ctx context.Context, in *reading) error {
 		_, here := slices.BinarySearchFunc(in.snapshot.Users, id, func(u connectors.User, id connectors.UserID) int {
 			return compareIDs(u.ID, id)
 		})
-		if here || l.User != nil && l.User.Active {
+		if here || l.User != nil && l.User.Active || p.Rules.overdue(l, in.now) {
 			ids = append(ids, l.Target)
 		}
 	}
@@ -258,7 +261,11 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
-		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
+		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine, owned: map[string]string{}, members: map[string][]string{},
+	}
+	if r.short {
+		// Losses were not judged by the rules that are new: the next run is the one that sees them first.
+		plan.rules, plan.texts = d.ledger.Rules, d.ledger.RuleTexts
 	}
 	for id, i := range d.ownerOf {
 		plan.owned[id] = d.people[i].id

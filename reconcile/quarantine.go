@@ -44,6 +44,9 @@ func (q *Quarantine) After(report Report, err error, now time.Time) *Quarantine 
 	return &after
 }
 
+// Quarantine is the one that was there when the plan was made, nil when there was none.
+func (p Plan) Quarantine() *Quarantine { return p.quarantine }
+
 // quarantineGap is how long a sync in quarantine waits for its next cycle: one hour in the first, six until the seventh,
 // then a day.
 func quarantineGap(age time.Duration) time.Duration {
@@ -121,4 +124,22 @@ func dead(err error) bool {
 		return listing && (e.Status/100 == 3 || e.Status == http.StatusNotFound || e.Status == http.StatusGone)
 	}
 	return errors.Is(err, connectors.ErrUnreachable) || connectors.Unreachable(err)
+}
+
+// takeNothingYet holds, for the one cycle after a quarantine, whatever would be taken away: both sides were out of sight
+// for long, and a second good cycle judges them afresh. Sets that wait for a yes go on waiting, and an approval keeps.
+func (r *ruling) takeNothingYet(losses []loss, q Quarantine) {
+	text := fmt.Sprintf("the first run after the quarantine that began %s (%s) takes nothing away", clock(q.Since), q.Cause)
+	n := 0
+	for _, l := range losses {
+		if _, held := r.held[l.key]; held || l.axis == AxisRenames {
+			continue
+		}
+		r.held[l.key] = text
+		n++
+	}
+	if n > 0 {
+		r.objections = append(r.objections, Objection{Axis: AxisQuarantine, Count: n, Text: text,
+			Remedy: "nothing is to be done: the next run takes away what is still to go"})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -189,4 +190,76 @@ func TestQuarantineLaws(t *testing.T) {
 			q = after
 		}
 	})
+}
+
+func TestTheFirstRunAfterAQuarantineTakesNothingAway(t *testing.T) {
+	sick := func(w *world) *world {
+		w.in.ledger.Quarantine = &Quarantine{Since: noon.Add(-9 * time.Hour), Cause: CauseCredentials, Reason: "401", Next: noon}
+		return w
+	}
+	well := func(w *world) *world {
+		w.in.ledger.Quarantine = nil
+		return w
+	}
+	t.Run("and the next one does", func(t *testing.T) {
+		w := sick(newWorld().synced(names("p", 10)...).leave("p00").synced("ann").change(func(u *connectors.User) { u.Title, u.FamilyName = "Boss", "Smith" }).
+			group("oncall-a").rootlyGroup("oncall-a", "p01").linkedGroup("oncall-a", "p01"))
+		p := w.mustPlan(t)
+		if len(taken(p)) != 0 || len(p.Sets) != 0 || len(p.Held) != 2 {
+			t.Errorf("plan: %q, sets %+v", lines(p), p.Sets)
+		}
+		if len(p.Objections) != 1 || p.Objections[0].Axis != AxisQuarantine || p.Objections[0].Count != 3 || !strings.Contains(p.Objections[0].Text, "credentials") {
+			t.Errorf("objections: %+v", p.Objections)
+		}
+		if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Verb == VerbUpdate }) {
+			t.Errorf("what is given does not wait: %q", lines(p))
+		}
+		if p = well(w.nextRun(p)).mustPlan(t); len(taken(p)) != 2 || len(p.Held) != 0 {
+			t.Errorf("the second good run: %q", lines(p))
+		}
+	})
+	t.Run("and what is too much then waits for a yes", func(t *testing.T) {
+		w := sick(fourOfTen())
+		p := w.mustPlan(t)
+		if goes, _ := deactivated(p); goes != "" || len(p.Sets) != 1 {
+			t.Errorf("goes %q, sets %+v", goes, p.Sets)
+		}
+	})
+	t.Run("an approval keeps", func(t *testing.T) {
+		w := fourOfTen()
+		set := w.mustPlan(t).Sets[0]
+		set.Approved, set.By = noon.Add(-time.Hour), "Ada"
+		w.in.ledger.Held = []HeldSet{set}
+		p := sick(w).mustPlan(t)
+		if goes, _ := deactivated(p); goes != "" || len(p.used) != 0 {
+			t.Errorf("goes %q, used %v", goes, p.used)
+		}
+		if goes, _ := deactivated(well(w).mustPlan(t)); goes == "" {
+			t.Error("the second good run does not use the yes")
+		}
+	})
+	t.Run("a changed rule is not forgotten over it", func(t *testing.T) {
+		w := sick(newWorld().synced(names("p", 10)...).rules(func(o *RuleOptions) { o.Where = `user.userName < "p09"` }))
+		w.in.ledger.Rules, w.in.ledger.RuleTexts = "before", map[string]string{}
+		p := well(w.nextRun(w.mustPlan(t))).mustPlan(t)
+		if goes, held := deactivated(p); goes != "" {
+			t.Errorf("goes %q, held %q: scope.where put them out, and nobody said yes", goes, held)
+		}
+	})
+}
+
+// A run whose read was short judges no loss. It must not count as the one that has seen the new rules, or the first one.
+func TestAShortReadDoesNotUseUpFirstContactOrAChangedRule(t *testing.T) {
+	for name, rules := range map[string]string{"first contact": "", "a changed rule": "before"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld().synced(names("p", 10)...).leave("p00").rules(func(o *RuleOptions) { o.Where = `user.userName != "p01@acme.com"` })
+			w.in.ledger.Rules, w.in.ledger.RuleTexts = rules, nil
+			w.in.findings = lookups(contradicted, "p00")
+			w.nextRun(w.mustPlan(t))
+			w.in.snapshot.Users[0].Status = connectors.StatusActive
+			if goes, held := deactivated(w.mustPlan(t)); goes != "" {
+				t.Errorf("goes %q, held %q: nobody said yes", goes, held)
+			}
+		})
+	}
 }

@@ -27,6 +27,7 @@ var occasions = map[Axis]struct{ title, look string }{
 	AxisSource:        {"All removals", "look first at the directory: at its health, and at what the credential may read"},
 	AxisFirstContact:  {"Removals of the first run", "rootly-idp-sync adopt shows how the directory and this Rootly fit together"},
 	AxisOnCall:        {"On call", ""},
+	AxisQuarantine:    {"Removals of the first run after a quarantine", ""},
 	AxisConfiguration: {"Removals that the configuration causes", "if they are not meant, put the rule back"},
 }
 

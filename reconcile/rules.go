@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 
@@ -46,6 +47,8 @@ type RuleOptions struct {
 	FloorsOnly    bool   // the guard lets through no more than its floors, for runs without a store
 	Guard         Limits // absent axes have the defaults
 	OnCall        OnCallOptions
+	// DeleteAfter is how long after somebody is gone from the directory their account is deleted, 0 for never.
+	DeleteAfter time.Duration
 }
 
 // A RuleError is one rule that cannot be used. Path is its key in the configuration.
@@ -81,11 +84,13 @@ type Rules struct {
 	mapping   map[string]*expression // nil value: unmanaged
 	phones    *phoneBook
 	additive  bool
-	limits    Limits
-	onCall    OnCallOptions // with its defaults
-	urgent    *expression   // of onCall
-	texts     map[string]string
-	hash      string // of texts
+	// deleteAfter is 0 for never.
+	deleteAfter time.Duration
+	limits      Limits
+	onCall      OnCallOptions // with its defaults
+	urgent      *expression   // of onCall
+	texts       map[string]string
+	hash        string // of texts
 }
 
 // Compile checks and compiles rules. Its error is a RuleErrors with every problem found.
@@ -93,7 +98,7 @@ func Compile(o RuleOptions) (*Rules, error) {
 	r := &Rules{
 		directory: o.Directory, mode: o.Mode, groups: o.Groups,
 		mapping: map[string]*expression{}, phones: newPhoneBook(o.PhoneRegion),
-		additive: o.RemovalsNever, limits: o.Guard.withDefaults(), onCall: o.OnCall.withDefaults(), texts: o.keyed(),
+		additive: o.RemovalsNever, deleteAfter: o.DeleteAfter, limits: o.Guard.withDefaults(), onCall: o.OnCall.withDefaults(), texts: o.keyed(),
 	}
 	r.hash = hashOf(r.texts)
 	if o.FloorsOnly {
@@ -170,6 +175,9 @@ func (o RuleOptions) keyed() map[string]string {
 	}
 	if o.Narrowed != "" {
 		out["source."+o.Directory] = o.Narrowed
+	}
+	if o.DeleteAfter > 0 {
+		out["delete_after"] = o.DeleteAfter.String()
 	}
 	for attr, text := range o.Map {
 		out["map."+attr] = text

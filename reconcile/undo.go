@@ -16,7 +16,7 @@ import (
 // plan is guarded like any other; its objects are Plan.Pins, to be pinned when it is applied, or the next cycle would do
 // the same thing again.
 func (p *Planner) Undo(ctx context.Context, ledger Ledger, now time.Time, done []Change) (Plan, error) {
-	w, err := p.prepare(ctx, ledger)
+	w, err := p.prepare(ctx, ledger, now)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -30,7 +30,7 @@ func (p *Planner) Undo(ctx context.Context, ledger Ledger, now time.Time, done [
 	applied, held := u.split(changes, r)
 	notes := u.notes
 	plan := p.stamp(u.plan(applied, held, r, nil, now), w)
-	plan.Notes, plan.partial, plan.used = notes, true, nil
+	plan.Notes, plan.partial, plan.used, plan.contested = notes, true, nil, nil
 	for _, s := range u.ledger.Held { // what waits for its yes goes on waiting
 		if !s.valid(now) && !slices.ContainsFunc(plan.Sets, func(o HeldSet) bool { return o.Fingerprint == s.Fingerprint }) {
 			plan.Sets = append(plan.Sets, s)
@@ -90,6 +90,11 @@ func (u *undoing) reverse(c Change) {
 }
 
 func (u *undoing) reverseUser(c Change) {
+	if c.Verb == VerbDelete {
+		u.note(c.Object, NoteLeft, "was deleted and cannot be brought back: a new account has another id and none of the old one's schedules and history",
+			"to have the person in Rootly again: have them in scope in the directory, and the next sync creates an account")
+		return
+	}
 	i, ok := u.personAt[connectors.UserID(c.Object.Source)]
 	if !ok || u.people[i].link == nil || u.people[i].target == nil {
 		u.note(c.Object, NoteLeft, "is no longer an account that we manage", "")
@@ -106,9 +111,6 @@ func (u *undoing) reverseUser(c Change) {
 		if have.Active {
 			u.edit(p, have, VerbDeactivate, []Field{{Name: "active", From: "true", To: "false", Why: WhyUndo}}, "created by that cycle")
 		}
-		return
-	case VerbDelete:
-		u.note(c.Object, NoteLeft, "was deleted and cannot be brought back by us", "create the account anew: let the directory have the person in scope")
 		return
 	case VerbDeactivate:
 		if !have.Active {

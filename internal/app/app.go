@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
@@ -61,6 +63,9 @@ type app struct {
 	flags   flags
 	log     *slog.Logger
 	palette reconcile.Palette
+	// stateless is what state: none remembers: a configuration that is loaded again goes on with it.
+	stateless *store.Memory
+	service   atomic.Bool // nobody watches: what would be told to them goes to the log
 }
 
 type flags struct {
@@ -71,19 +76,12 @@ type flags struct {
 	quiet    bool
 }
 
-// Main runs the command line and returns its exit code. The first interrupt ends the run in good order; after it the
-// signals have their usual effect again, so a second one ends it at once. openers are named as in the configuration's
-// source section.
+// Main runs the command line and returns its exit code. The first interrupt or SIGTERM ends the run in good order, a second
+// one ends the process at once. openers are named as in the configuration's source section.
 func Main(ctx context.Context, args []string, std Stdio, openers map[string]Opener) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	forget := context.AfterFunc(ctx, func() {
-		stop()
-		fmt.Fprintln(std.Err, "\nStopping: requests under way are finished, the rest is recorded for the next run. Interrupt again to stop at once.")
-	})
-	defer forget()
-
 	a := &app{Stdio: std, openers: openers, now: time.Now}
+	ctx, stop := a.interruptible(ctx)
+	defer stop()
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -95,6 +93,49 @@ func Main(ctx context.Context, args []string, std Stdio, openers map[string]Open
 		return int(exitFailed)
 	}
 	return int(exitDone)
+}
+
+// interruptible ends the context with the first interrupt or SIGTERM, and the process with the second. The signals do not
+// get their usual effect back in between: for process 1 of a container they have none.
+func (a *app) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals, done := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for told := false; ; told = true {
+			select {
+			case s := <-signals:
+				if told {
+					os.Exit(exitCodeOf(s))
+				}
+				a.sayStopping(s)
+				cancel()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+// exitCodeOf is the exit code that shells give to a process that a signal ended.
+func exitCodeOf(s os.Signal) int {
+	if n, ok := s.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return int(exitFailed)
+}
+
+func (a *app) sayStopping(s os.Signal) {
+	if a.service.Load() {
+		a.log.Info("stopping: requests under way are finished, the rest is recorded for the next run", "signal", s.String())
+		return
+	}
+	fmt.Fprintln(a.Err, "\nStopping: requests under way are finished, the rest is recorded for the next run. Interrupt again to stop at once.")
 }
 
 func (a *app) root() *cobra.Command {
@@ -112,6 +153,7 @@ The way in:
   rootly-idp-sync sync        change it
 
 And then:
+  rootly-idp-sync run         sync on a schedule, unattended
   rootly-idp-sync explain     one person or group: what happens, and why
   rootly-idp-sync adopt       how a Rootly that already has people fits the directory
   rootly-idp-sync approve     say yes to changes that the guard holds
@@ -141,8 +183,8 @@ Results go to standard output, everything else to standard error.`,
 	pf.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no notes and no progress")
 
 	root.AddCommand(
-		a.newInit(), a.newValidate(), a.newDoctor(), a.newSources(), a.newPlan(), a.newApply(), a.newSync(), a.newStatus(),
-		a.newExplain(), a.newAdopt(), a.newApprove(), a.newHistory(), a.newUndo(), a.newConfig(), a.newDemo(), a.newVersion(),
+		a.newInit(), a.newValidate(), a.newDoctor(), a.newSources(), a.newPlan(), a.newApply(), a.newSync(), a.newRun(), a.newStatus(), a.newHealth(),
+		a.newExplain(), a.newAdopt(), a.newApprove(), a.newHistory(), a.newUndo(), a.newNotify(), a.newConfig(), a.newDemo(), a.newVersion(),
 	)
 	return root
 }
@@ -163,7 +205,10 @@ func (a *app) prepare() error {
 
 // note tells something that is neither a result nor an error.
 func (a *app) note(format string, args ...any) {
-	if !a.flags.quiet {
+	switch {
+	case a.service.Load():
+		a.log.Info(reconcile.Visible(fmt.Sprintf(format, args...)))
+	case !a.flags.quiet:
 		fmt.Fprintln(a.Err, reconcile.Visible(fmt.Sprintf(format, args...)))
 	}
 }

@@ -20,6 +20,8 @@ type cycleOptions struct {
 	plan     planFunc                   // the pipeline's own when nil
 	planned  func(reconcile.Plan) error // sees the plan before the first write
 	progress func(done, total int, c reconcile.Change)
+	observe  bool          // record the plan and write nothing to the target
+	settle   time.Duration // what a cancelled cycle may take to end what is under way; the applier's own when zero
 }
 
 // cycle is one run from reading both sides to the report. The writer's lock is held throughout, so two runs never
@@ -42,10 +44,15 @@ func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptio
 			return reconcile.Report{}, err
 		}
 	}
-	applier := reconcile.Applier{
-		Target: p.target, Journal: p.memory, Concurrency: p.cfg.Target.Concurrency, Progress: o.progress, Log: p.log, Now: now,
+	var report reconcile.Report
+	if o.observe {
+		report, err = reconcile.Observe(ctx, p.memory, plan, now)
+	} else {
+		applier := reconcile.Applier{
+			Target: p.target, Journal: p.memory, Concurrency: p.cfg.Target.Concurrency, Progress: o.progress, Log: p.log, Now: now, Settle: o.settle,
+		}
+		report, err = applier.Apply(ctx, plan)
 	}
-	report, err := applier.Apply(ctx, plan)
 	if err != nil {
 		return report, fmt.Errorf("apply: %w", err)
 	}
@@ -53,6 +60,15 @@ func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptio
 		p.log.Warn("old history was not removed", "error", err)
 	}
 	return report, nil
+}
+
+// endQuarantine ends the daemon's quarantine after a good cycle of another verb. None is begun: whoever ran it sees what is
+// wrong.
+func (p *pipeline) endQuarantine(ctx context.Context, report reconcile.Report, err error, now time.Time) error {
+	if (&reconcile.Quarantine{Since: now}).After(report, err, now) != nil {
+		return nil
+	}
+	return p.memory.Isolate(ctx, nil)
 }
 
 // plan reads both sides and the ledger and says what a sync would do. It writes nothing to the target.
@@ -105,7 +121,7 @@ func withoutApproval(plan reconcile.Plan) reconcile.Plan {
 		o := &plan.Objections[i]
 		axis := o.Axis
 		switch axis {
-		case reconcile.AxisShortRead:
+		case reconcile.AxisShortRead, reconcile.AxisQuarantine:
 			continue
 		case reconcile.AxisSource:
 			axis = reconcile.AxisDeactivations // whose limit it goes by

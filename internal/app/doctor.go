@@ -72,7 +72,7 @@ func (a *app) examineStore(ctx context.Context, cfg *config.Config, source conne
 		return
 	}
 	h, err := st.Check(ctx)
-	d.add(name, fmt.Sprintf("%s: %s and %s managed", h.Path, plural(h.Users, "person", "people"), plural(h.Groups, "group", "groups")),
+	d.add(name, fmt.Sprintf("%s: %s and %s managed", h.Place, plural(h.Users, "person", "people"), plural(h.Groups, "group", "groups")),
 		errors.Join(err, st.Close()))
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
@@ -116,8 +117,10 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 		Push: cfg.Groups.Push, Protect: cfg.Guard.Protect,
 		Map: map[string]string{}, PhoneRegion: cfg.PhoneRegion,
 		RemovalsNever: cfg.Removals == config.RemovalsNever, FloorsOnly: cfg.State.None,
+		DeleteAfter: time.Duration(cfg.DeleteAfter),
 		Guard: reconcile.Limits{
 			reconcile.AxisDeactivations: limit(cfg.Guard.Deactivations),
+			reconcile.AxisDeletions:     limit(cfg.Guard.Deletions),
 			reconcile.AxisMemberships:   limit(cfg.Guard.Memberships),
 			reconcile.AxisGroups:        limit(cfg.Guard.Groups),
 			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
@@ -172,6 +175,18 @@ func openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error
 
 // trusting is a transport that trusts the authorities of a PEM file beside the system's.
 func trusting(path string) (http.RoundTripper, error) {
+	pool, err := authorities(path)
+	if err != nil {
+		return nil, err
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	t.MaxIdleConnsPerHost = 64 // as many as requests may be under way
+	return t, nil
+}
+
+// authorities are the system's and those of a PEM file.
+func authorities(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -183,19 +198,16 @@ func trusting(path string) (http.RoundTripper, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s holds no PEM certificate", path)
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	t.MaxIdleConnsPerHost = 64 // as many as requests may be under way
-	return t, nil
+	return pool, nil
 }
 
 // A memory is what a cycle needs of the store: a state file, or with state: none what the process remembers.
 type memory interface {
 	reconcile.Journal
 	Lock(ctx context.Context) (unlock func(), err error)
-	Ledger(ctx context.Context) (reconcile.Ledger, error)
 	Previous(ctx context.Context) (*connectors.Snapshot, time.Time, error)
 	Prune(ctx context.Context, keep time.Duration) error
+	daemon.Memory
 	Close() error
 }
 
@@ -235,7 +247,10 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 		return nil, err
 	}
 	if cfg.State.None {
-		p.memory = store.NewMemory(a.now)
+		if a.stateless == nil {
+			a.stateless = store.NewMemory(a.now)
+		}
+		p.memory = a.stateless
 		return p, nil
 	}
 	st, err := a.openStore(ctx, cfg, p.source, allowOther)

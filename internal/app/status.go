@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
@@ -17,7 +18,7 @@ func (a *app) newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show the last cycles, who is managed, and what waits",
 		Long: `Shows what the store knows, without the network: who is managed, the last cycles, the sets of changes
-that wait for a yes, what undo has pinned, and what is tried again later. With --fail-on-drift it also
+that wait for a yes, what undo has pinned, what is tried again later, and how the daemon is. With --fail-on-drift it also
 plans, which reads both sides and writes nothing, and tells whether somebody has edited Rootly by hand.
 ` + exitHelp + `0 shown; 1 failed; 3 there is drift (only with --fail-on-drift).`,
 		Example: `  rootly-idp-sync status
@@ -47,6 +48,9 @@ type status struct {
 	Waiting []waitStatus       `json:"waiting"`
 	Open    []string           `json:"open"`
 	Drift   []reconcile.Change `json:"drift,omitempty"`
+
+	Daemon     *daemon.State         `json:"daemon,omitempty"`
+	Quarantine *reconcile.Quarantine `json:"quarantine,omitempty"`
 }
 
 type cycleStatus struct {
@@ -100,7 +104,7 @@ func (a *app) runStatus(ctx context.Context, drift bool) (code exitCode, err err
 				code = exitDrift
 			}
 		}
-		return a.show(s.page(drift), reconcile.TextOptions{})
+		return a.show(s.page(drift, a.now()), reconcile.TextOptions{})
 	})
 	return code, err
 }
@@ -145,7 +149,10 @@ func (a *app) readStatus(ctx context.Context, p *pipeline, st *store.Store) (sta
 	if err != nil {
 		return s, err
 	}
-	s.Users, s.Groups = len(ledger.Users), len(ledger.Groups)
+	s.Users, s.Groups, s.Quarantine = len(ledger.Users), len(ledger.Groups), ledger.Quarantine
+	if s.Daemon, err = recallDaemon(ctx, st); err != nil {
+		return s, err
+	}
 	for _, w := range ledger.Waiting {
 		s.Waiting = append(s.Waiting, waitStatus{w.Kind, w.Name, w.Verb, w.Attempts, w.Next, w.Reason})
 	}
@@ -194,7 +201,7 @@ func driftIn(c reconcile.Change) bool {
 	return false
 }
 
-func (s status) page(drift bool) page {
+func (s status) page(drift bool, now time.Time) page {
 	p := page{title: fmt.Sprintf("%s → %s: %s and %s managed", s.Source, s.Target,
 		plural(s.Users, "person", "people"), plural(s.Groups, "group", "groups")), data: s}
 	last := cyclesSection(s.Cycles)
@@ -203,6 +210,12 @@ func (s status) page(drift bool) page {
 		last.lines = []string{"none yet: rootly-idp-sync plan shows what the first would do"}
 	}
 	p.sections = append(p.sections, last)
+	if s.Daemon != nil {
+		p.sections = append(p.sections, daemonSection(*s.Daemon, now))
+	}
+	if s.Quarantine != nil {
+		p.sections = append(p.sections, quarantineSection(*s.Quarantine))
+	}
 	for _, h := range s.Held {
 		p.sections = append(p.sections, h.section())
 	}

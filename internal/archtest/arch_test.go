@@ -40,6 +40,7 @@ var homes = map[string]string{
 	"modernc.org/sqlite":                "internal/store",
 	"github.com/pressly/goose":          "internal/store",
 	"github.com/spf13/viper":            "config",
+	"github.com/wneessen/go-mail":       "internal/notify",
 	"cel.dev/cel-go":                    "reconcile",
 	"github.com/spf13/cobra":            "internal/app",
 	"github.com/charmbracelet/lipgloss": "internal/app",

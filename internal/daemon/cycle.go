@@ -15,6 +15,9 @@ import (
 // recordTime is how long the store may take to record what came of a cycle.
 const recordTime = 10 * time.Second
 
+// notifyTime is how long all channels together may take to tell people.
+const notifyTime = 2 * time.Minute
+
 // turn runs one cycle and waits for its end: for ever while the daemon is to run, and for the grace once ctx has ended.
 // Its error is that the grace was not enough; how the cycle ended is in Ended.
 func (d *Daemon) turn(ctx context.Context) (Ended, error) {
@@ -57,38 +60,42 @@ func (d *Daemon) turn(ctx context.Context) (Ended, error) {
 
 // after records what came of a cycle, tells people, and says when the next one is due.
 func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
-	stopped := ctx.Err() != nil
+	stopped, told := ctx.Err() != nil, ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	setup, now := d.current(), d.now()
-	e.Outcome, e.At = outcomeOf(e.Report, e.Err, stopped, setup.Settings.Mode), now
+	e.Result, e.At = resultOf(e.Report, e.Err, stopped, setup.Settings.Mode), now
 	sum := summaryOf(e, now.Sub(start))
-	if e.Outcome == OutcomeFailed && sum.Cycle == 0 {
+	if e.Result == ResultFailed && sum.Cycle == 0 {
 		var err error
 		if sum.Cycle, err = setup.Memory.Fail(ctx, start, e.Err.Error()); err != nil {
 			d.log.Warn("the failed cycle was not recorded", "error", err)
 		}
 	}
-	if e.Outcome != OutcomeSkipped && e.Outcome != OutcomeInterrupted {
+	if e.Result != ResultSkipped && e.Result != ResultInterrupted {
 		d.isolate(ctx, e, now)
 	}
-	e.Quarantine, e.LastGood = d.quarantine, d.State().LastGood
-	if e.Outcome.good() {
+	before := d.State()
+	e.Quarantine, e.LastGood, e.Reload = d.quarantine, before.LastGood, before.ReloadError
+	if e.Result.good() {
 		e.LastGood = now
 	}
 	d.due = d.afterCycle(now)
+	e.Next = d.due
 	d.board.update(func(s *State) {
 		s.Phase, s.Done, s.Total, s.Next = PhaseWaiting, 0, 0, d.due
 		s.Last, s.LastGood, s.Quarantine = &sum, e.LastGood, d.quarantine
-		if stopped {
+		if stopped || d.once {
 			s.Phase = PhaseStopped
 		}
 	})
 	d.logCycle(sum)
-	if setup.Notify != nil && e.Outcome != OutcomeInterrupted {
-		setup.Notify(ctx, e)
-	}
 	d.keep(ctx)
+	if setup.Notify != nil && !stopped { // whoever could not be told now is told after the next cycle
+		told, cancel := context.WithTimeout(told, notifyTime)
+		defer cancel()
+		setup.Notify(told, e)
+	}
 	return e
 }
 
@@ -118,23 +125,23 @@ func (d *Daemon) isolate(ctx context.Context, e Ended, now time.Time) {
 	}
 }
 
-func outcomeOf(r reconcile.Report, err error, stopped bool, mode string) Outcome {
+func resultOf(r reconcile.Report, err error, stopped bool, mode string) Result {
 	_, locked := errors.AsType[*store.LockedError](err)
 	switch {
 	case locked:
-		return OutcomeSkipped
+		return ResultSkipped
 	case err != nil && stopped && errors.Is(err, context.Canceled):
-		return OutcomeInterrupted
+		return ResultInterrupted
 	case err != nil || r.Stopped != "":
-		return OutcomeFailed
+		return ResultFailed
 	case mode == ModeObserve:
-		return OutcomeObserved
+		return ResultObserved
 	case r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown, reconcile.OutcomeSkipped) > 0:
-		return OutcomePartial
+		return ResultPartial
 	case len(r.Plan.Objections) > 0:
-		return OutcomeHeld
+		return ResultHeld
 	}
-	return OutcomeGood
+	return ResultGood
 }
 
 // ModeObserve is the mode in which nothing is written.
@@ -143,10 +150,13 @@ const ModeObserve = "observe"
 func summaryOf(e Ended, took time.Duration) Summary {
 	r := e.Report
 	s := Summary{
-		Cycle: r.Cycle, Outcome: e.Outcome, Ended: e.At, Took: took,
+		Cycle: r.Cycle, Result: e.Result, Ended: e.At, Took: took,
 		Planned: len(r.Plan.Changes), Held: len(r.Plan.Held), Done: r.Count(reconcile.OutcomeDone),
 		Failed:  r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown),
 		Skipped: r.Count(reconcile.OutcomeSkipped),
+	}
+	if e.Result == ResultObserved {
+		s.Skipped = s.Planned
 	}
 	if e.Err != nil {
 		s.Error = oneLine(e.Err)
@@ -157,16 +167,19 @@ func summaryOf(e Ended, took time.Duration) Summary {
 // logCycle is the one line that each cycle leaves.
 func (d *Daemon) logCycle(s Summary) {
 	level := slog.LevelInfo
-	switch s.Outcome {
-	case OutcomeFailed:
+	switch s.Result {
+	case ResultFailed:
 		level = slog.LevelError
-	case OutcomePartial, OutcomeHeld, OutcomeSkipped:
+	case ResultPartial, ResultHeld, ResultSkipped:
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{
-		slog.Int64("cycle", s.Cycle), slog.String("result", string(s.Outcome)),
+		slog.Int64("cycle", s.Cycle), slog.String("result", string(s.Result)),
 		slog.Int("planned", s.Planned), slog.Int("done", s.Done), slog.Int("failed", s.Failed), slog.Int("held", s.Held), slog.Int("skipped", s.Skipped),
-		slog.Duration("took", s.Took.Round(time.Millisecond)), slog.Time("next", d.due),
+		slog.Duration("took", s.Took.Round(time.Millisecond)),
+	}
+	if !d.due.IsZero() {
+		attrs = append(attrs, slog.Time("next", d.due))
 	}
 	if s.Error != "" {
 		attrs = append(attrs, slog.String("error", s.Error))
@@ -183,7 +196,7 @@ func (d *Daemon) keep(ctx context.Context) {
 	d.supervisor.status(s)
 	data, err := json.Marshal(s)
 	if err == nil {
-		err = d.current().Memory.Remember(ctx, stateKey, data)
+		err = d.current().Memory.Remember(ctx, StateKey, data)
 	}
 	if err != nil {
 		d.log.Warn("the daemon's state was not recorded", "error", err)

@@ -46,8 +46,8 @@ type Watch struct {
 
 // Memory is what the daemon needs of the store. No method needs the writer's lock.
 type Memory interface {
+	Ledger(ctx context.Context) (reconcile.Ledger, error)
 	Fail(ctx context.Context, at time.Time, reason string) (cycle int64, err error)
-	Quarantine(ctx context.Context) (*reconcile.Quarantine, error)
 	Isolate(ctx context.Context, q *reconcile.Quarantine) error
 	LastGood(ctx context.Context) (time.Time, error)
 	Recall(ctx context.Context, key string) ([]byte, error)
@@ -58,10 +58,12 @@ type Memory interface {
 type Ended struct {
 	Report     reconcile.Report
 	Err        error
-	Outcome    Outcome
+	Result     Result
 	At         time.Time
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one
+	Next       time.Time             // when the next cycle begins, zero when none does
+	Reload     string                // why a changed configuration is not in effect, "" when the one on disk is
 }
 
 // Options are what a Daemon is made of. Only Load is needed.
@@ -70,8 +72,8 @@ type Options struct {
 	// are known: when one of them changes, Load is called again.
 	Load   func(ctx context.Context) (*Setup, []string, error)
 	Log    *slog.Logger
-	Now    func() time.Time   // time.Now when nil; the wall clock decides when a cycle is due
-	Jitter func() float64     // from 0 to below 1; random when nil
+	Now    func() time.Time    // time.Now when nil; the wall clock decides when a cycle is due
+	Jitter func() float64      // from 0 to below 1; random when nil
 	Env    func(string) string // os.Getenv when nil; where systemd says that it listens
 }
 
@@ -93,6 +95,7 @@ type Daemon struct {
 	ping probe
 
 	// The loop's own.
+	once       bool      // there is no next cycle
 	due        time.Time // the wall clock's
 	seen       time.Time // the wall clock at the last turn
 	quarantine *reconcile.Quarantine
@@ -193,12 +196,13 @@ func (d *Daemon) Once(ctx context.Context) (reconcile.Report, error) {
 		return reconcile.Report{}, err
 	}
 	defer d.close()
+	d.once = true
 	s, last := d.current().Settings, d.State()
 	if q := d.quarantine; q != nil && last.Config == s.Fingerprint && d.now().Before(q.Next) {
 		return reconcile.Report{}, fmt.Errorf("in quarantine until %s, no cycle was run: %s (mend that; a changed configuration ends the wait, and so does rootly-idp-sync sync)",
 			q.Next.UTC().Format(time.RFC3339), q.Reason)
 	}
-	d.board.update(func(st *State) { st.Mode, st.Config, st.Next = s.Mode, s.Fingerprint, time.Time{} })
+	d.board.update(func(st *State) { st.Mode, st.Config = s.Mode, s.Fingerprint })
 	ended, err := d.turn(ctx)
 	if err != nil {
 		return reconcile.Report{}, err
@@ -216,7 +220,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.replace(setup)
 	d.listen = setup.Settings.HealthListen
 	m := setup.Memory
-	data, err := m.Recall(ctx, stateKey)
+	data, err := m.Recall(ctx, StateKey)
 	if err != nil {
 		return errors.Join(err, setup.Close())
 	}
@@ -228,9 +232,11 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, setup.Close())
 	}
-	if d.quarantine, err = m.Quarantine(ctx); err != nil {
+	ledger, err := m.Ledger(ctx)
+	if err != nil {
 		return errors.Join(err, setup.Close())
 	}
+	d.quarantine = ledger.Quarantine
 	if last.LastGood.After(good) {
 		good = last.LastGood // one that only observed leaves nothing else
 	}
@@ -263,9 +269,12 @@ func (d *Daemon) replace(next *Setup) (old *Setup) {
 	return old
 }
 
-// nextDue is when the schedule, and a quarantine if there is one, let the next cycle begin. A clock that was wrong when
+// nextDue is when the schedule, and a quarantine if there is one, let the next cycle begin, zero if none does. A clock that was wrong when
 // the quarantine began cannot make it longer than a day.
 func (d *Daemon) nextDue(now time.Time) time.Time {
+	if d.once {
+		return time.Time{}
+	}
 	due := d.current().Settings.Schedule.due(now, d.o.Jitter())
 	if q := d.quarantine; q != nil {
 		if next := earlier(q.Next, now.Add(24*time.Hour)); next.After(due) {

@@ -21,29 +21,29 @@ const (
 	PhaseStopped  Phase = "stopped"
 )
 
-// Outcome is how a cycle ended.
-type Outcome string
+// Result is how a cycle ended.
+type Result string
 
-// The outcomes.
+// The results.
 const (
-	OutcomeGood        Outcome = "good"
-	OutcomeObserved    Outcome = "observed"    // planned; nothing is written in mode observe
-	OutcomeHeld        Outcome = "held"        // good, and the guard holds changes
-	OutcomePartial     Outcome = "partial"     // reached its end, and some changes failed
-	OutcomeFailed      Outcome = "failed"      // ended early
-	OutcomeInterrupted Outcome = "interrupted" // ended early because the daemon was told to stop
-	OutcomeSkipped     Outcome = "skipped"     // another run had the lock
+	ResultGood        Result = "good"
+	ResultObserved    Result = "observed"    // planned; nothing is written in mode observe
+	ResultHeld        Result = "held"        // good, and the guard holds changes
+	ResultPartial     Result = "partial"     // reached its end, and some changes failed
+	ResultFailed      Result = "failed"      // ended early
+	ResultInterrupted Result = "interrupted" // ended early because the daemon was told to stop
+	ResultSkipped     Result = "skipped"     // another run had the lock
 )
 
 // good tells whether the whole directory was seen to, whatever became of single objects.
-func (o Outcome) good() bool {
-	return o == OutcomeGood || o == OutcomeObserved || o == OutcomeHeld || o == OutcomePartial
+func (r Result) good() bool {
+	return r == ResultGood || r == ResultObserved || r == ResultHeld || r == ResultPartial
 }
 
 // A Summary is what State keeps of a cycle that ended. It names nobody.
 type Summary struct {
 	Cycle   int64         `json:"cycle,omitempty"` // 0 when it could not be recorded
-	Outcome Outcome       `json:"outcome"`
+	Result  Result        `json:"result"`
 	Ended   time.Time     `json:"ended"`
 	Took    time.Duration `json:"took"` // nanoseconds
 	Planned int           `json:"planned"`
@@ -63,9 +63,9 @@ type State struct {
 	Mode    string    `json:"mode"`
 	Leader  string    `json:"leader"` // "single": no other replica stands by
 	Phase   Phase     `json:"phase"`
-	Done    int       `json:"done"`  // changes of the running cycle
-	Total   int       `json:"total"` // 0 until they are planned
-	Next    time.Time `json:"next"`  // when the next cycle begins
+	Done    int       `json:"done"`          // changes of the running cycle
+	Total   int       `json:"total"`         // 0 until they are planned
+	Next    time.Time `json:"next,omitzero"` // when the next cycle begins
 
 	LastGood   time.Time             `json:"lastGood,omitzero"`
 	Last       *Summary              `json:"last,omitempty"`
@@ -78,8 +78,8 @@ type State struct {
 	Config string `json:"config,omitempty"`
 }
 
-// stateKey is under what the store remembers the last State.
-const stateKey = "daemon"
+// StateKey is under what the store remembers the last State, for Decode.
+const StateKey = "daemon"
 
 // Decode is the State that a daemon left in the store, the zero State when none did.
 func Decode(data []byte) (State, error) {

@@ -43,7 +43,7 @@ func (s *supervisor) status(st State) {
 		text = "next cycle " + st.Next.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if st.Last != nil {
-		text += fmt.Sprintf("; last cycle %s", st.Last.Outcome)
+		text += fmt.Sprintf("; last cycle %s", st.Last.Result)
 	}
 	if st.Quarantine != nil {
 		text += "; in quarantine"

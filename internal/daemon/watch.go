@@ -32,6 +32,7 @@ func read(files []string) contents {
 // look loads the configuration again when its files are no longer what was loaded, and are the same as at the last look:
 // one that is being written is left alone until it is whole.
 func (d *Daemon) look(ctx context.Context) {
+	d.lookForGood(ctx)
 	now := read(d.files)
 	switch {
 	case maps.Equal(now, d.loaded):
@@ -41,6 +42,26 @@ func (d *Daemon) look(ctx context.Context) {
 	default:
 		d.reload(ctx)
 	}
+}
+
+// lookForGood ends the wait of a quarantine when somebody else's cycle was good: that of a sync by hand.
+func (d *Daemon) lookForGood(ctx context.Context) {
+	if d.quarantine == nil {
+		return
+	}
+	m := d.current().Memory
+	good, err := m.LastGood(ctx)
+	if err != nil || !good.After(d.State().LastGood) {
+		return
+	}
+	ledger, err := m.Ledger(ctx)
+	if err != nil || ledger.Quarantine != nil {
+		return
+	}
+	d.quarantine = nil
+	d.due = d.nextDue(d.now())
+	d.board.update(func(s *State) { s.Quarantine, s.LastGood, s.Next = nil, good, d.due })
+	d.log.Info("quarantine ended by a good cycle of another run", "next", d.due)
 }
 
 // reload puts the configuration as it is on disk in the place of the one that runs. One that cannot be used changes

@@ -188,13 +188,13 @@ func (s *SCIM) Marks() []string {
 	return slices.Clone(s.state.marks)
 }
 
-// SetOptions changes the server's habits from now on. Seed and Token stay as they were.
+// SetOptions changes the server's habits, and which token it takes, from now on. Seed stays as it was.
 func (s *SCIM) SetOptions(change func(o *SCIMOptions)) {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	o := s.options
 	change(&o)
-	o.Seed, o.Token = s.options.Seed, s.options.Token
+	o.Seed = s.options.Seed
 	s.options = o
 }
 

@@ -19,18 +19,18 @@ func (s *Store) Adopt(ctx context.Context, cycleAt time.Time, links []reconcile.
 	if err != nil || len(changes) == 0 {
 		return err
 	}
-	return s.write(ctx, "adopt", func(t *tx) error {
+	return s.record(ctx, "adopt", func(t *tx) error {
 		if err := s.stillBound(t); err != nil {
 			return err
 		}
-		cycle, err := t.insert(`INSERT INTO cycles (pipeline, started, planned, done, note) VALUES (?, ?, ?, ?, ?)`,
+		cycle, err := t.insert(`INSERT INTO cycles (pipeline, started, planned, done, note) VALUES ($1, $2, $3, $4, $5)`,
 			s.pipeline, millis(cycleAt), len(changes), len(changes), note)
 		if err != nil {
 			return err
 		}
 		for i, ref := range unlink {
 			object := &changes[i].Object
-			err := t.row(`DELETE FROM links WHERE pipeline = ?1 AND kind = ?2 AND source = iif(?3 = '', source, ?3) AND target = iif(?4 = '', target, ?4)
+			err := t.row(`DELETE FROM links WHERE pipeline = $1 AND kind = $2 AND ($3 = '' OR source = $3) AND ($4 = '' OR target = $4)
 				RETURNING source, target`, []any{s.pipeline, ref.Kind, ref.Source, ref.Target}, []any{&object.Source, &object.Target})
 			if errors.Is(err, sql.ErrNoRows) {
 				return notLinked(ref)
@@ -42,7 +42,7 @@ func (s *Store) Adopt(ctx context.Context, cycleAt time.Time, links []reconcile.
 		if err := s.link(t, cycle, changes, links); err != nil {
 			return err
 		}
-		return t.exec(`UPDATE cycles SET finished = ? WHERE id = ?`, millis(s.now()), cycle)
+		return t.exec(`UPDATE cycles SET finished = $1 WHERE id = $2`, millis(s.now()), cycle)
 	})
 }
 
@@ -58,13 +58,7 @@ func adoption(links []reconcile.Link, unlink []reconcile.Ref, by string) (change
 		changes = append(changes, reconcile.Change{Verb: VerbUnlink, Object: ref, Why: WhyAdopted, Detail: "by " + by})
 	}
 	for _, l := range links {
-		ref := reconcile.Ref{Kind: l.Kind, Source: l.Source, Target: l.Target, Name: l.Source}
-		switch {
-		case l.User != nil:
-			ref.Name = cmp.Or(l.User.UserName, l.Source)
-		case l.Group != nil:
-			ref.Name = cmp.Or(l.Group.DisplayName, l.Source)
-		}
+		ref := reconcile.Ref{Kind: l.Kind, Source: l.Source, Target: l.Target, Name: cmp.Or(linkName(l), l.Source)}
 		changes = append(changes, reconcile.Change{Verb: reconcile.VerbLink, Object: ref, Why: WhyAdopted, Detail: "by " + by})
 	}
 	return changes, "adopted by " + by, nil
@@ -89,7 +83,8 @@ func (s *Store) Pin(ctx context.Context, refs []reconcile.Ref, cycle int64) erro
 	}
 	return s.write(ctx, "pin", func(t *tx) error {
 		for _, r := range refs {
-			err := t.exec(`INSERT OR REPLACE INTO pins (pipeline, kind, source, target, name, cycle, pinned) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			err := t.exec(`INSERT INTO pins (pipeline, kind, source, target, name, cycle, pinned) VALUES ($1, $2, $3, $4, $5, $6, $7)
+				ON CONFLICT (pipeline, kind, source) DO UPDATE SET target = excluded.target, name = excluded.name, cycle = excluded.cycle, pinned = excluded.pinned`,
 				s.pipeline, r.Kind, r.Source, r.Target, r.Name, cycle, millis(s.now()))
 			if err != nil {
 				return fmt.Errorf("%s %s: %w", r.Kind, r.Source, err)
@@ -113,7 +108,7 @@ func pinnable(refs []reconcile.Ref) error {
 // returns how many pins that were.
 func (s *Store) Unpin(ctx context.Context, who string) (n int, err error) {
 	err = s.write(ctx, "unpin", func(t *tx) error {
-		rows, err := t.count(`DELETE FROM pins WHERE pipeline = ?1 AND (?2 = '' OR source = ?2 OR target = ?2 OR name = ?2 COLLATE NOCASE)`, s.pipeline, who)
+		rows, err := t.count(`DELETE FROM pins WHERE pipeline = $1 AND ($2 = '' OR source = $2 OR target = $2 OR lower(name) = lower($2))`, s.pipeline, who)
 		n = int(rows)
 		return err
 	})
@@ -124,7 +119,7 @@ func (s *Store) Unpin(ctx context.Context, who string) (n int, err error) {
 func (s *Store) Pins(ctx context.Context) ([]Pinned, error) {
 	pins, err := s.readPins(ctx, s.ro)
 	if err != nil {
-		return nil, fmt.Errorf("read pins: %w", explain(s.path, err))
+		return nil, fmt.Errorf("read pins: %w", s.db.explain(err))
 	}
 	return pins, nil
 }
@@ -141,7 +136,7 @@ func (s *Store) readPins(ctx context.Context, q querier) ([]Pinned, error) {
 		p.At = fromMillis(at)
 		pins = append(pins, p)
 		return nil
-	}, `SELECT kind, source, target, name, cycle, pinned FROM pins WHERE pipeline = ? ORDER BY kind, source`, s.pipeline)
+	}, `SELECT kind, source, target, name, cycle, pinned FROM pins WHERE pipeline = $1 ORDER BY kind, source`, s.pipeline)
 	return pins, err
 }
 

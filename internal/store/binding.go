@@ -25,20 +25,23 @@ func (s *Store) Target() string {
 	return s.bound.target
 }
 
-const readBinding = `SELECT source, target FROM meta WHERE pipeline = ?`
+const readBinding = `SELECT source, target FROM meta WHERE pipeline = $1`
 
 // bind writes the pair into a new store and compares it in an old one.
-func (s *Store) bind(ctx context.Context, db *sql.DB, allowOther bool) error {
-	const insert = `INSERT INTO meta (pipeline, lineage, source, target, bound) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
-	err := db.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
+func (s *Store) bind(ctx context.Context, allowOther bool) error {
+	err := s.ro.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
 	if errors.Is(err, sql.ErrNoRows) {
-		if _, err := db.ExecContext(ctx, insert, s.pipeline, rand.Text(), s.own.source, s.own.target, millis(s.now())); err != nil {
-			return fmt.Errorf("bind state: %w", err)
-		}
-		err = db.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
+		err = s.write(ctx, "bind state", func(t *tx) error {
+			err := t.exec(`INSERT INTO meta (pipeline, lineage, source, target, bound) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+				s.pipeline, rand.Text(), s.own.source, s.own.target, millis(s.now()))
+			if err != nil {
+				return err
+			}
+			return t.row(readBinding, []any{s.pipeline}, []any{&s.bound.source, &s.bound.target})
+		})
 	}
 	if err != nil {
-		return fmt.Errorf("read binding: %w", err)
+		return fmt.Errorf("read binding: %w", s.db.explain(err))
 	}
 	if s.own != s.bound && !allowOther {
 		return s.foreign(s.own, s.bound)
@@ -63,7 +66,7 @@ func (s *Store) stillBound(t *tx) error {
 
 func (s *Store) foreign(own, bound pair) error {
 	return fmt.Errorf("state %s belongs to directory %s and target %s, not to %s and %s: set another state.path for this pair, put the old source and target.url back, or bind it anew with `adopt --relink`",
-		s.path, bound.source, bound.target, own.source, own.target)
+		s.db.place(), bound.source, bound.target, own.source, own.target)
 }
 
 // Relink binds the store to another directory or target. What was known between the old two goes: links, escrow, sets
@@ -80,37 +83,37 @@ func (s *Store) Relink(ctx context.Context, source, target, by string) error {
 		return errors.New("relink: the writer's lock is not held")
 	}
 	next := pair{source, target}
-	err = s.write(ctx, "relink", func(t *tx) error {
+	err = s.record(ctx, "relink", func(t *tx) error {
 		var bound pair
 		if err := t.row(readBinding, []any{s.pipeline}, []any{&bound.source, &bound.target}); err != nil {
 			return err
 		}
 		if bound == next {
-			return fmt.Errorf("state %s belongs to directory %s and target %s already: nothing is to be bound anew", s.path, source, target)
+			return fmt.Errorf("state %s belongs to directory %s and target %s already: nothing is to be bound anew", s.db.place(), source, target)
 		}
 		for _, forget := range []string{
-			`DELETE FROM links WHERE pipeline = ?`,
-			`DELETE FROM escrow WHERE pipeline = ?`,
-			`DELETE FROM held_sets WHERE pipeline = ? AND used IS NULL`,
-			`DELETE FROM pins WHERE pipeline = ?`,
-			`DELETE FROM snapshots WHERE pipeline = ?`,
-			`DELETE FROM memories WHERE pipeline = ?`,
+			`DELETE FROM links WHERE pipeline = $1`,
+			`DELETE FROM escrow WHERE pipeline = $1`,
+			`DELETE FROM held_sets WHERE pipeline = $1 AND used IS NULL`,
+			`DELETE FROM pins WHERE pipeline = $1`,
+			`DELETE FROM snapshots WHERE pipeline = $1`,
+			`DELETE FROM memories WHERE pipeline = $1`,
 		} {
 			if err := t.exec(forget, s.pipeline); err != nil {
 				return err
 			}
 		}
 		now := millis(s.now())
-		err := t.exec(`UPDATE changes SET outcome = ?, settled = ?, wanted = NULL WHERE pipeline = ? AND (outcome IS NULL OR outcome = 'unknown')`,
+		err := t.exec(`UPDATE changes SET outcome = $1, settled = $2, wanted = NULL WHERE pipeline = $3 AND (outcome IS NULL OR outcome = 'unknown')`,
 			OutcomeAbandoned, now, s.pipeline)
 		if err != nil {
 			return err
 		}
 		note := fmt.Sprintf("relinked by %s: was %s and %s", by, bound.source, bound.target)
-		if err := t.exec(`INSERT INTO cycles (pipeline, started, finished, note) VALUES (?, ?, ?, ?)`, s.pipeline, now, now, note); err != nil {
+		if err := t.exec(`INSERT INTO cycles (pipeline, started, finished, note) VALUES ($1, $2, $2, $3)`, s.pipeline, now, note); err != nil {
 			return err
 		}
-		return t.exec(`UPDATE meta SET source = ?, target = ?, bound = ?, rules = '', texts = NULL, quarantine = NULL WHERE pipeline = ?`, source, target, now, s.pipeline)
+		return t.exec(`UPDATE meta SET source = $1, target = $2, bound = $3, rules = '', texts = NULL, quarantine = NULL WHERE pipeline = $4`, source, target, now, s.pipeline)
 	})
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Store) Drop(ctx context.Context, ref reconcile.Ref) error {
 }
 
 func (s *Store) waiting(ctx context.Context, t *tx, ref reconcile.Ref) (reconcile.Waiting, error) {
-	list, err := s.readEscrow(ctx, t.w.conn)
+	list, err := s.readEscrow(ctx, t)
 	if err != nil {
 		return reconcile.Waiting{}, err
 	}

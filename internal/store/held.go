@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,30 +49,33 @@ func (r HeldRecord) state(now time.Time) HeldState {
 // Hold makes sets the ones that wait. A set that is known is left as it is. One that is not among them is deleted,
 // unless its approval is still good or it was used.
 func (s *Store) Hold(ctx context.Context, cycle int64, sets []reconcile.HeldSet) error {
-	fingerprints := make([]string, 0, len(sets))
-	for _, set := range sets {
-		fingerprints = append(fingerprints, set.Fingerprint)
-	}
-	among, err := json.Marshal(fingerprints)
-	if err := errors.Join(err, named(sets)); err != nil {
+	if err := named(sets); err != nil {
 		return fmt.Errorf("hold: %w", err)
 	}
-	return s.write(ctx, "hold", func(t *tx) error {
+	return s.record(ctx, "hold", func(t *tx) error {
 		if err := s.isOpen(t, cycle); err != nil {
 			return err
 		}
 		now := s.now()
-		err := t.exec(`DELETE FROM held_sets WHERE pipeline = ?1 AND used IS NULL AND (approved IS NULL OR approved < ?2)
-			AND fingerprint NOT IN (SELECT value FROM json_each(?3))`, s.pipeline, millis(now.Add(-reconcile.ApprovalLife)), string(among))
+		unused, err := s.readHeld(ctx, t, "AND used IS NULL")
 		if err != nil {
 			return err
+		}
+		for _, r := range unused {
+			among := slices.ContainsFunc(sets, func(set reconcile.HeldSet) bool { return set.Fingerprint == r.Fingerprint })
+			if among || r.State == HeldApproved {
+				continue
+			}
+			if err := t.exec(`DELETE FROM held_sets WHERE pipeline = $1 AND fingerprint = $2 AND used IS NULL`, s.pipeline, r.Fingerprint); err != nil {
+				return err
+			}
 		}
 		for _, set := range sets {
 			items, err := encode(set.Items, len(set.Items) == 0)
 			if err != nil {
 				return fmt.Errorf("encode set %s: %w", set.Fingerprint, err)
 			}
-			err = t.exec(`INSERT INTO held_sets (pipeline, fingerprint, axis, reason, items, cycle, created) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			err = t.exec(`INSERT INTO held_sets (pipeline, fingerprint, axis, reason, items, cycle, created) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 				s.pipeline, set.Fingerprint, set.Axis, set.Reason, items, cycle, millis(createdAt(set, now)))
 			if err != nil {
 				return fmt.Errorf("set %q: %w", set.Fingerprint, err)
@@ -102,7 +104,7 @@ func createdAt(set reconcile.HeldSet, now time.Time) time.Time {
 func (s *Store) Approve(ctx context.Context, prefix, by string) (reconcile.HeldSet, error) {
 	var set reconcile.HeldSet
 	err := s.write(ctx, "approve", func(t *tx) error {
-		records, err := s.readHeld(ctx, t.w.conn, "")
+		records, err := s.readHeld(ctx, t, "")
 		if err != nil {
 			return err
 		}
@@ -110,7 +112,7 @@ func (s *Store) Approve(ctx context.Context, prefix, by string) (reconcile.HeldS
 		if set, err = approve(records, prefix, by, now); err != nil {
 			return err
 		}
-		return t.exec(`UPDATE held_sets SET approved = ?, approver = ? WHERE pipeline = ? AND fingerprint = ? AND used IS NULL`,
+		return t.exec(`UPDATE held_sets SET approved = $1, approver = $2 WHERE pipeline = $3 AND fingerprint = $4 AND used IS NULL`,
 			millis(now), set.By, s.pipeline, set.Fingerprint)
 	})
 	if err != nil {
@@ -200,7 +202,7 @@ func decider(by string) (string, error) {
 func (s *Store) HeldSets(ctx context.Context) ([]HeldRecord, error) {
 	records, err := s.readHeld(ctx, s.ro, "")
 	if err != nil {
-		return nil, fmt.Errorf("read held sets: %w", explain(s.path, err))
+		return nil, fmt.Errorf("read held sets: %w", s.db.explain(err))
 	}
 	return records, nil
 }
@@ -225,7 +227,7 @@ func (s *Store) readHeld(ctx context.Context, q querier, where string) ([]HeldRe
 		r.State = r.state(now)
 		records = append(records, r)
 		return nil
-	}, `SELECT fingerprint, axis, reason, items, cycle, created, approved, approver, used, used_in FROM held_sets WHERE pipeline = ? `+
+	}, `SELECT fingerprint, axis, reason, items, cycle, created, approved, approver, used, used_in FROM held_sets WHERE pipeline = $1 `+
 		where+` ORDER BY id DESC`, s.pipeline)
 	return records, err
 }

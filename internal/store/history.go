@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
@@ -48,7 +49,8 @@ type Filter struct {
 	// of groups that the person joined or left.
 	Person string
 	Since  time.Time
-	Limit  int // 100 when zero
+	Until  time.Time // the first moment that is not shown
+	Limit  int       // 100 when zero
 }
 
 // Cycles returns the latest cycles, newest first, 20 when limit is not positive.
@@ -68,40 +70,50 @@ func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
 		c.Started, c.Finished = fromMillis(started), instant(finished)
 		list = append(list, c)
 		return nil
-	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles WHERE pipeline = ? ORDER BY id DESC LIMIT ?`, s.pipeline, limit)
+	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles WHERE pipeline = $1 ORDER BY id DESC LIMIT $2`, s.pipeline, limit)
 	if err != nil {
-		return nil, fmt.Errorf("read cycles: %w", explain(s.path, err))
+		return nil, fmt.Errorf("read cycles: %w", s.db.explain(err))
 	}
 	return list, nil
 }
 
 // Changes returns the entries that the filter chooses, newest first.
 func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
-	query := `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = ?1`
+	args := []any{s.pipeline}
+	arg := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	with, where := "", ""
 	if f.Cycle != 0 {
-		query += ` AND cycle = ?2`
+		where += ` AND cycle = ` + arg(f.Cycle)
 	}
 	if !f.Since.IsZero() {
-		query += ` AND intended >= ?3`
+		where += ` AND intended >= ` + arg(millis(f.Since))
+	}
+	if !f.Until.IsZero() {
+		where += ` AND intended < ` + arg(millis(f.Until))
 	}
 	if f.Person != "" {
-		query = `WITH who (id) AS (
-			VALUES (?4)
-			UNION SELECT source FROM changes WHERE pipeline = ?1 AND name = ?4 COLLATE NOCASE
-			UNION SELECT source FROM links WHERE pipeline = ?1 AND (target = ?4 OR last ->> 'userName' = ?4 COLLATE NOCASE)
-		) ` + query + ` AND id IN (
-			SELECT id FROM changes WHERE pipeline = ?1 AND source IN who
-			UNION SELECT change FROM change_people WHERE pipeline = ?1 AND person IN who)`
+		who := arg(f.Person)
+		with = `WITH who (id) AS (
+			SELECT CAST(` + who + ` AS text)
+			UNION SELECT source FROM changes WHERE pipeline = $1 AND lower(name) = lower(` + who + `)
+			UNION SELECT source FROM links WHERE pipeline = $1 AND (target = ` + who + ` OR lower(name) = lower(` + who + `))
+		) `
+		where += ` AND id IN (
+			SELECT id FROM changes WHERE pipeline = $1 AND source IN (SELECT id FROM who)
+			UNION SELECT change FROM change_people WHERE pipeline = $1 AND person IN (SELECT id FROM who))`
 	}
-	query += ` ORDER BY id DESC LIMIT ?5`
+	query := with + `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = $1` + where + ` ORDER BY id DESC LIMIT ` + arg(cmp.Or(max(f.Limit, 0), 100))
 	var list []Entry
 	err := each(ctx, s.ro, func(rows *sql.Rows) error {
 		e, err := scanEntry(rows)
 		list = append(list, e)
 		return err
-	}, query, s.pipeline, f.Cycle, millis(f.Since), f.Person, cmp.Or(max(f.Limit, 0), 100))
+	}, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read changes: %w", explain(s.path, err))
+		return nil, fmt.Errorf("read changes: %w", s.db.explain(err))
 	}
 	return list, nil
 }
@@ -114,15 +126,15 @@ func (s *Store) CycleChanges(ctx context.Context, cycle int64) ([]Entry, error) 
 		e, err := scanEntry(rows)
 		list = append(list, e)
 		return err
-	}, `SELECT `+entryColumns+` FROM changes WHERE cycle = ? AND pipeline = ? ORDER BY id`, cycle, s.pipeline)
+	}, `SELECT `+entryColumns+` FROM changes WHERE cycle = $1 AND pipeline = $2 ORDER BY id`, cycle, s.pipeline)
 	if err == nil && len(list) == 0 {
-		err = s.ro.QueryRowContext(ctx, `SELECT id FROM cycles WHERE id = ? AND pipeline = ?`, cycle, s.pipeline).Scan(&cycle)
+		err = s.ro.QueryRowContext(ctx, `SELECT id FROM cycles WHERE id = $1 AND pipeline = $2`, cycle, s.pipeline).Scan(&cycle)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, noCycle(cycle)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read changes of cycle %d: %w", cycle, explain(s.path, err))
+		return nil, fmt.Errorf("read changes of cycle %d: %w", cycle, s.db.explain(err))
 	}
 	return list, nil
 }
@@ -135,16 +147,16 @@ func noCycle(cycle int64) error {
 func (s *Store) Escrow(ctx context.Context) ([]reconcile.Waiting, error) {
 	list, err := s.readEscrow(ctx, s.ro)
 	if err != nil {
-		return nil, fmt.Errorf("read escrow: %w", explain(s.path, err))
+		return nil, fmt.Errorf("read escrow: %w", s.db.explain(err))
 	}
 	return list, nil
 }
 
 // Links counts who and what we manage.
 func (s *Store) Links(ctx context.Context) (users, groups int, err error) {
-	err = s.ro.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE kind = 'user'), count(*) FILTER (WHERE kind = 'group') FROM links WHERE pipeline = ?`, s.pipeline).Scan(&users, &groups)
+	err = s.ro.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE kind = 'user'), count(*) FILTER (WHERE kind = 'group') FROM links WHERE pipeline = $1`, s.pipeline).Scan(&users, &groups)
 	if err != nil {
-		return 0, 0, fmt.Errorf("count links: %w", explain(s.path, err))
+		return 0, 0, fmt.Errorf("count links: %w", s.db.explain(err))
 	}
 	return users, groups, nil
 }

@@ -8,35 +8,28 @@ import (
 	"fmt"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
 // Begin opens a cycle and returns its number. It refuses when the store is, or was meanwhile, bound to another directory
 // or target than the caller's.
 func (s *Store) Begin(ctx context.Context, at time.Time) (cycle int64, err error) {
-	err = s.write(ctx, "begin cycle", func(t *tx) error {
+	err = s.record(ctx, "begin cycle", func(t *tx) error {
 		if err := s.stillBound(t); err != nil {
 			return err
 		}
-		cycle, err = t.insert(`INSERT INTO cycles (pipeline, started) VALUES (?, ?)`, s.pipeline, millis(at))
+		cycle, err = t.insert(`INSERT INTO cycles (pipeline, started) VALUES ($1, $2)`, s.pipeline, millis(at))
 		return err
 	})
 	return cycle, err
 }
 
-// notOpen explains why a statement that asks for an open cycle found none.
-func notOpen(cycle int64, err error) error {
+func (s *Store) isOpen(t *tx, cycle int64) error {
+	err := t.row(`SELECT id FROM cycles WHERE id = $1 AND pipeline = $2 AND finished IS NULL`, []any{cycle, s.pipeline}, []any{&cycle})
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("cycle %d is not open", cycle)
 	}
 	return err
-}
-
-func (s *Store) isOpen(t *tx, cycle int64) error {
-	return notOpen(cycle, t.row(`SELECT id FROM cycles WHERE id = ? AND pipeline = ? AND finished IS NULL`, []any{cycle, s.pipeline}, []any{&cycle}))
 }
 
 // Resolve settles open intents of earlier runs in one transaction: outcome and link together.
@@ -44,7 +37,7 @@ func (s *Store) Resolve(ctx context.Context, rs []reconcile.Resolution) error {
 	if len(rs) == 0 {
 		return nil
 	}
-	return s.write(ctx, "resolve open changes", func(t *tx) error {
+	return s.record(ctx, "resolve open changes", func(t *tx) error {
 		for _, r := range rs {
 			if err := s.settle(t, reconcile.Settled{Intent: r.Intent, Outcome: r.Outcome, Link: r.Link}); err != nil {
 				return err
@@ -59,7 +52,7 @@ func (s *Store) Refresh(ctx context.Context, links []reconcile.Link) error {
 	if len(links) == 0 {
 		return nil
 	}
-	return s.write(ctx, "refresh links", func(t *tx) error { return s.putLinks(t, links) })
+	return s.record(ctx, "refresh links", func(t *tx) error { return s.putLinks(t, links) })
 }
 
 // Link takes over objects that need no write: their links and, as done, their changes, in one transaction.
@@ -67,7 +60,7 @@ func (s *Store) Link(ctx context.Context, cycle int64, changes []reconcile.Chang
 	if len(changes) == 0 && len(links) == 0 {
 		return nil
 	}
-	return s.write(ctx, "link objects", func(t *tx) error { return s.link(t, cycle, changes, links) })
+	return s.record(ctx, "link objects", func(t *tx) error { return s.link(t, cycle, changes, links) })
 }
 
 func (s *Store) link(t *tx, cycle int64, changes []reconcile.Change, links []reconcile.Link) error {
@@ -86,7 +79,7 @@ func (s *Store) link(t *tx, cycle int64, changes []reconcile.Change, links []rec
 // Intend records a change that is about to be sent; the row is on the disk when Intend returns. After an error there
 // is none, and the request must not be sent.
 func (s *Store) Intend(ctx context.Context, cycle int64, c reconcile.Change, u *reconcile.UserValues, g *reconcile.GroupValues) (intent int64, err error) {
-	err = s.write(ctx, "record intent", func(t *tx) error {
+	err = s.record(ctx, "record intent", func(t *tx) error {
 		intent, err = s.intend(t, cycle, c, u, g)
 		return err
 	})
@@ -94,6 +87,9 @@ func (s *Store) Intend(ctx context.Context, cycle int64, c reconcile.Change, u *
 }
 
 func (s *Store) intend(t *tx, cycle int64, c reconcile.Change, u *reconcile.UserValues, g *reconcile.GroupValues) (int64, error) {
+	if err := s.isOpen(t, cycle); err != nil {
+		return 0, err
+	}
 	fields, err1 := encode(c.Fields, len(c.Fields) == 0)
 	members, err2 := encode(c.Members, len(c.Members) == 0)
 	groups, err3 := encode(c.Groups, len(c.Groups) == 0)
@@ -109,18 +105,18 @@ func (s *Store) intend(t *tx, cycle int64, c reconcile.Change, u *reconcile.User
 	}
 	id, err := t.insert(`INSERT INTO changes
 		(pipeline, cycle, verb, kind, source, target, name, why, detail, fields, members, groups, spends, wanted, intended)
-		SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 FROM cycles WHERE id = ?2 AND pipeline = ?1 AND finished IS NULL`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		s.pipeline, cycle, c.Verb, c.Object.Kind, c.Object.Source, c.Object.Target, c.Object.Name, c.Why, c.Detail,
 		fields, members, groups, spends, wanted, millis(s.now()))
 	if err != nil {
-		return 0, notOpen(cycle, err)
+		return 0, err
 	}
 	for _, m := range c.Members {
 		person := m.User.Source
 		if person == "" {
 			person = m.User.Target
 		}
-		if err := t.exec(`INSERT OR IGNORE INTO change_people (pipeline, person, change) VALUES (?, ?, ?)`, s.pipeline, person, id); err != nil {
+		if err := t.exec(`INSERT INTO change_people (pipeline, person, change) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, s.pipeline, person, id); err != nil {
 			return 0, err
 		}
 	}
@@ -131,7 +127,7 @@ func (s *Store) intend(t *tx, cycle int64, c reconcile.Change, u *reconcile.User
 // when Settle returns. An object that succeeds leaves escrow. An intent is settled once, save that one with outcome unknown
 // stays open.
 func (s *Store) Settle(ctx context.Context, st reconcile.Settled) error {
-	return s.write(ctx, "record outcome", func(t *tx) error { return s.settle(t, st) })
+	return s.record(ctx, "record outcome", func(t *tx) error { return s.settle(t, st) })
 }
 
 func (s *Store) settle(t *tx, st reconcile.Settled) error {
@@ -143,9 +139,9 @@ func (s *Store) settle(t *tx, st reconcile.Settled) error {
 	if st.Link != nil {
 		target = st.Link.Target // a created object has its SCIM id only now
 	}
-	err := t.row(`UPDATE changes SET outcome = ?3, error = ?4, took = ?5, settled = ?6, wanted = iif(?3 = 'unknown', wanted, NULL),
-		target = iif(target = '', ?7, target)
-		WHERE pipeline = ?1 AND id = ?2 AND (outcome IS NULL OR outcome = 'unknown') RETURNING kind, source`,
+	err := t.row(`UPDATE changes SET outcome = $3, error = $4, took = $5, settled = $6, wanted = CASE WHEN $3 = 'unknown' THEN wanted END,
+		target = CASE WHEN target = '' THEN $7 ELSE target END
+		WHERE pipeline = $1 AND id = $2 AND (outcome IS NULL OR outcome = 'unknown') RETURNING kind, source`,
 		[]any{s.pipeline, st.Intent, st.Outcome, st.Error, st.Took.Microseconds(), millis(s.now()), target}, []any{&kind, &source})
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("change %d is not open", st.Intent)
@@ -159,7 +155,7 @@ func (s *Store) settle(t *tx, st reconcile.Settled) error {
 		}
 	}
 	if st.Unlink != nil {
-		err := t.exec(`DELETE FROM links WHERE pipeline = ? AND kind = ? AND (source = ? OR target = ?)`, s.pipeline, st.Unlink.Kind, st.Unlink.Source, st.Unlink.Target)
+		err := t.exec(`DELETE FROM links WHERE pipeline = $1 AND kind = $2 AND (source = $3 OR target = $4)`, s.pipeline, st.Unlink.Kind, st.Unlink.Source, st.Unlink.Target)
 		if err != nil {
 			return err
 		}
@@ -167,10 +163,11 @@ func (s *Store) settle(t *tx, st reconcile.Settled) error {
 	switch {
 	case st.Wait != nil:
 		w := st.Wait
-		return t.exec(`INSERT OR REPLACE INTO escrow (pipeline, kind, source, name, verb, attempts, next, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		return t.exec(`INSERT INTO escrow (pipeline, kind, source, name, verb, attempts, next, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (pipeline, kind, source) DO UPDATE SET name = excluded.name, verb = excluded.verb, attempts = excluded.attempts, next = excluded.next, reason = excluded.reason`,
 			s.pipeline, w.Kind, w.Source, w.Name, w.Verb, w.Attempts, millis(w.Next), w.Reason)
 	case st.Link != nil || st.Unlink != nil || st.Outcome == reconcile.OutcomeDone:
-		return t.exec(`DELETE FROM escrow WHERE pipeline = ? AND kind = ? AND source = ?`, s.pipeline, kind, source)
+		return t.exec(`DELETE FROM escrow WHERE pipeline = $1 AND kind = $2 AND source = $3`, s.pipeline, kind, source)
 	}
 	return nil
 }
@@ -181,21 +178,27 @@ func (s *Store) putLinks(t *tx, links []reconcile.Link) error {
 		if err != nil {
 			return fmt.Errorf("encode link of %s %s: %w", l.Kind, l.Source, err)
 		}
-		err = t.exec(`INSERT INTO links (pipeline, kind, source, target, last, members, stuck, gone, on_call, contested) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (pipeline, kind, source) DO UPDATE SET target = excluded.target, last = excluded.last, members = excluded.members,
+		err = t.exec(`INSERT INTO links (pipeline, kind, source, target, name, last, members, stuck, gone, on_call, contested)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT (pipeline, kind, source) DO UPDATE SET target = excluded.target, name = excluded.name, last = excluded.last, members = excluded.members,
 			stuck = excluded.stuck, gone = excluded.gone, on_call = excluded.on_call, contested = excluded.contested`,
-			s.pipeline, l.Kind, l.Source, l.Target, row.last, row.members, row.stuck, orNull(l.Left), orNull(l.OnCall), row.contested)
-		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
-			var other string
-			if t.row(`SELECT source FROM links WHERE pipeline = ? AND kind = ? AND target = ?`, []any{s.pipeline, l.Kind, l.Target}, []any{&other}) == nil {
-				return alreadyLinked(l, other)
-			}
+			s.pipeline, l.Kind, l.Source, l.Target, row.name, row.last, row.members, row.stuck, orNull(l.Left), orNull(l.OnCall), row.contested)
+		if s.db.clashes(err) {
+			return alreadyLinked(l, s.standsFor(t, l))
 		}
 		if err != nil {
 			return fmt.Errorf("link %s %s to %s: %w", l.Kind, l.Source, l.Target, err)
 		}
 	}
 	return nil
+}
+
+// standsFor is who the object of the target is linked to. A refused row ends the transaction of one of the databases, so
+// the reader is asked, which sees what was committed before.
+func (s *Store) standsFor(t *tx, l reconcile.Link) string {
+	other := "somebody else"
+	_ = s.ro.QueryRowContext(t.ctx, `SELECT source FROM links WHERE pipeline = $1 AND kind = $2 AND target = $3`, s.pipeline, l.Kind, l.Target).Scan(&other)
+	return other
 }
 
 func alreadyLinked(l reconcile.Link, other string) error {
@@ -209,9 +212,9 @@ func (s *Store) Finish(ctx context.Context, cycle int64, sum reconcile.CycleSumm
 	if err != nil {
 		return fmt.Errorf("finish cycle: encode rules: %w", err)
 	}
-	return s.write(ctx, "finish cycle", func(t *tx) error {
-		n, err := t.count(`UPDATE cycles SET finished = ?, rules = ?, planned = ?, done = ?, failed = ?, held = ?, skipped = ?, error = ?
-			WHERE pipeline = ? AND id = ? AND finished IS NULL`,
+	return s.record(ctx, "finish cycle", func(t *tx) error {
+		n, err := t.count(`UPDATE cycles SET finished = $1, rules = $2, planned = $3, done = $4, failed = $5, held = $6, skipped = $7, error = $8
+			WHERE pipeline = $9 AND id = $10 AND finished IS NULL`,
 			millis(s.now()), sum.Rules, sum.Planned, sum.Done, sum.Failed, sum.Held, sum.Skipped, sum.Error, s.pipeline, cycle)
 		switch {
 		case err != nil:
@@ -220,12 +223,12 @@ func (s *Store) Finish(ctx context.Context, cycle int64, sum reconcile.CycleSumm
 			return fmt.Errorf("cycle %d is not open", cycle)
 		}
 		for _, w := range sum.Moot {
-			if err := t.exec(`DELETE FROM escrow WHERE pipeline = ? AND kind = ? AND source = ? AND verb = ?`, s.pipeline, w.Kind, w.Source, w.Verb); err != nil {
+			if err := t.exec(`DELETE FROM escrow WHERE pipeline = $1 AND kind = $2 AND source = $3 AND verb = $4`, s.pipeline, w.Kind, w.Source, w.Verb); err != nil {
 				return err
 			}
 		}
 		for _, fingerprint := range sum.Used {
-			err := t.exec(`UPDATE held_sets SET used = ?, used_in = ? WHERE pipeline = ? AND fingerprint = ? AND used IS NULL AND approved IS NOT NULL`,
+			err := t.exec(`UPDATE held_sets SET used = $1, used_in = $2 WHERE pipeline = $3 AND fingerprint = $4 AND used IS NULL AND approved IS NOT NULL`,
 				millis(s.now()), cycle, s.pipeline, fingerprint)
 			if err != nil {
 				return err
@@ -234,7 +237,7 @@ func (s *Store) Finish(ctx context.Context, cycle int64, sum reconcile.CycleSumm
 		if sum.Error != "" || sum.Rules == "" {
 			return nil
 		}
-		return t.exec(`UPDATE meta SET rules = ?, texts = ? WHERE pipeline = ?`, sum.Rules, texts, s.pipeline)
+		return t.exec(`UPDATE meta SET rules = $1, texts = $2 WHERE pipeline = $3`, sum.Rules, texts, s.pipeline)
 	})
 }
 
@@ -251,8 +254,8 @@ func (s *Store) Prune(ctx context.Context, keep time.Duration) error {
 		keep = DefaultRetention
 	}
 	before := millis(s.now().Add(-keep))
-	err := s.write(ctx, "prune", func(t *tx) error {
-		return t.exec(`DELETE FROM held_sets WHERE pipeline = ? AND used < ?`, s.pipeline, before)
+	err := s.record(ctx, "prune", func(t *tx) error {
+		return t.exec(`DELETE FROM held_sets WHERE pipeline = $1 AND used < $2`, s.pipeline, before)
 	})
 	if err != nil {
 		return err
@@ -260,14 +263,14 @@ func (s *Store) Prune(ctx context.Context, keep time.Duration) error {
 	const step, rounds = 200, 100
 	for range rounds {
 		var changes, cycles int64
-		err := s.write(ctx, "prune", func(t *tx) (err error) {
+		err := s.record(ctx, "prune", func(t *tx) (err error) {
 			changes, err = t.count(`DELETE FROM changes WHERE id IN (SELECT id FROM changes
-				WHERE pipeline = ? AND intended < ? AND outcome <> 'unknown' ORDER BY intended LIMIT ?)`, s.pipeline, before, step)
+				WHERE pipeline = $1 AND intended < $2 AND outcome <> 'unknown' ORDER BY intended LIMIT $3)`, s.pipeline, before, step)
 			if err != nil || changes == step {
 				return err
 			}
 			cycles, err = t.count(`DELETE FROM cycles WHERE id IN (SELECT id FROM cycles c
-				WHERE pipeline = ? AND started < ? AND NOT EXISTS (SELECT 1 FROM changes WHERE cycle = c.id) ORDER BY started LIMIT ?)`, s.pipeline, before, step)
+				WHERE pipeline = $1 AND started < $2 AND NOT EXISTS (SELECT 1 FROM changes WHERE cycle = c.id) ORDER BY started LIMIT $3)`, s.pipeline, before, step)
 			return err
 		})
 		if err != nil {
@@ -280,7 +283,7 @@ func (s *Store) Prune(ctx context.Context, keep time.Duration) error {
 	return nil
 }
 
-// encode returns v as JSON text, or nil, which SQLite keeps as NULL, for nothing.
+// encode returns v as JSON text, or nil, which a database keeps as NULL, for nothing.
 func encode(v any, empty bool) (any, error) {
 	if empty {
 		return nil, nil

@@ -15,9 +15,9 @@ import (
 
 // Ledger reads what a cycle must know when it begins, as it was at one moment. It needs no lock.
 func (s *Store) Ledger(ctx context.Context) (reconcile.Ledger, error) {
-	tx, err := s.ro.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.ro.BeginTx(ctx, s.db.readOnly())
 	if err != nil {
-		return reconcile.Ledger{}, fmt.Errorf("read ledger: %w", explain(s.path, err))
+		return reconcile.Ledger{}, fmt.Errorf("read ledger: %w", s.db.explain(err))
 	}
 	defer tx.Rollback() // it has read only
 	var l reconcile.Ledger
@@ -41,7 +41,7 @@ func (s *Store) Ledger(ctx context.Context) (reconcile.Ledger, error) {
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return reconcile.Ledger{}, fmt.Errorf("read ledger: %w", explain(s.path, err))
+			return reconcile.Ledger{}, fmt.Errorf("read ledger: %w", s.db.explain(err))
 		}
 	}
 	return l, nil
@@ -49,7 +49,7 @@ func (s *Store) Ledger(ctx context.Context) (reconcile.Ledger, error) {
 
 func (s *Store) readRules(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger) error {
 	var texts, quarantine []byte
-	if err := tx.QueryRowContext(ctx, `SELECT rules, texts, quarantine FROM meta WHERE pipeline = ?`, s.pipeline).Scan(&l.Rules, &texts, &quarantine); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT rules, texts, quarantine FROM meta WHERE pipeline = $1`, s.pipeline).Scan(&l.Rules, &texts, &quarantine); err != nil {
 		return err
 	}
 	return errors.Join(decode(texts, &l.RuleTexts), decode(quarantine, &l.Quarantine))
@@ -62,19 +62,23 @@ const spendingWindow = 24 * time.Hour
 func (s *Store) readSpent(ctx context.Context, tx *sql.Tx) (map[reconcile.Axis]int, error) {
 	spent := map[reconcile.Axis]int{}
 	err := each(ctx, tx, func(rows *sql.Rows) error {
-		var axis reconcile.Axis
-		var n int
-		err := rows.Scan(&axis, &n)
-		spent[axis] = n
+		var spends sql.RawBytes
+		if err := rows.Scan(&spends); err != nil {
+			return err
+		}
+		var one map[reconcile.Axis]int
+		err := decode(spends, &one)
+		for axis, n := range one {
+			spent[axis] += n
+		}
 		return err
-	}, `SELECT s.key, sum(s.value) FROM changes c, json_each(c.spends) s
-		WHERE c.pipeline = ? AND c.spends IS NOT NULL AND c.settled > ? AND c.outcome = 'done' GROUP BY s.key`,
+	}, `SELECT spends FROM changes WHERE pipeline = $1 AND spends IS NOT NULL AND settled > $2 AND outcome = 'done'`,
 		s.pipeline, millis(s.now().Add(-spendingWindow)))
 	return spent, err
 }
 
 func (s *Store) countLinks(ctx context.Context, tx *sql.Tx, kind reconcile.Kind) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM links WHERE pipeline = ? AND kind = ?`, s.pipeline, kind).Scan(&n)
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM links WHERE pipeline = $1 AND kind = $2`, s.pipeline, kind).Scan(&n)
 	return n, err
 }
 
@@ -91,7 +95,7 @@ func (s *Store) readUsers(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger) 
 		}
 		l.Users[connectors.UserID(link.Source)] = link
 		return nil
-	}, `SELECT `+linkColumns+` FROM links WHERE pipeline = ? AND kind = 'user'`, s.pipeline)
+	}, `SELECT `+linkColumns+` FROM links WHERE pipeline = $1 AND kind = 'user'`, s.pipeline)
 }
 
 // readGroups comes after readUsers: members are mostly linked people, whose ids are then kept once.
@@ -118,7 +122,7 @@ func (s *Store) readGroups(ctx context.Context, tx *sql.Tx, l *reconcile.Ledger)
 		}
 		l.Groups[connectors.GroupID(link.Source)] = link
 		return nil
-	}, `SELECT `+linkColumns+` FROM links WHERE pipeline = ? AND kind = 'group'`, s.pipeline)
+	}, `SELECT `+linkColumns+` FROM links WHERE pipeline = $1 AND kind = 'group'`, s.pipeline)
 }
 
 const linkColumns = `source, target, last, members, stuck, gone, on_call, contested`
@@ -146,7 +150,7 @@ func (s *Store) readOpen(ctx context.Context, tx *sql.Tx) ([]reconcile.Intent, e
 		}
 		open = append(open, reconcile.Intent{ID: e.ID, Cycle: e.Cycle, Change: e.Change, User: e.User, Group: e.Group})
 		return nil
-	}, `SELECT `+entryColumns+` FROM changes WHERE pipeline = ? AND (outcome IS NULL OR outcome = 'unknown') ORDER BY id`, s.pipeline)
+	}, `SELECT `+entryColumns+` FROM changes WHERE pipeline = $1 AND (outcome IS NULL OR outcome = 'unknown') ORDER BY id`, s.pipeline)
 	return open, err
 }
 
@@ -161,7 +165,7 @@ func (s *Store) readEscrow(ctx context.Context, q querier) ([]reconcile.Waiting,
 		w.Next = fromMillis(next)
 		list = append(list, w)
 		return nil
-	}, `SELECT kind, source, name, verb, attempts, next, reason FROM escrow WHERE pipeline = ? ORDER BY next, kind, source`, s.pipeline)
+	}, `SELECT kind, source, name, verb, attempts, next, reason FROM escrow WHERE pipeline = $1 ORDER BY next, kind, source`, s.pipeline)
 	return list, err
 }
 
@@ -187,6 +191,7 @@ func each(ctx context.Context, q querier, row func(*sql.Rows) error, query strin
 
 // linkRow is a link as its table keeps it.
 type linkRow struct {
+	name      string // userName or displayName, to be found by
 	last      string
 	members   []byte
 	stuck     any
@@ -195,6 +200,7 @@ type linkRow struct {
 
 func encodeLink(l reconcile.Link) (linkRow, error) {
 	var row linkRow
+	row.name = linkName(l)
 	var values any = l.User
 	if l.Kind == reconcile.KindGroup {
 		values = l.Group
@@ -212,6 +218,17 @@ func encodeLink(l reconcile.Link) (linkRow, error) {
 	row.stuck, err1 = encode(l.Stuck, len(l.Stuck) == 0)
 	row.contested, err2 = encode(l.Contested, len(l.Contested) == 0)
 	return row, errors.Join(err1, err2)
+}
+
+// linkName is the userName or displayName that was written last.
+func linkName(l reconcile.Link) string {
+	switch {
+	case l.User != nil:
+		return l.User.UserName
+	case l.Group != nil:
+		return l.Group.DisplayName
+	}
+	return ""
 }
 
 func decode(b []byte, v any) error {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// A LockedError says that another run has the writer's lock of the store.
+// A LockedError says that another run has the writer's lock of the store, or another process a Lease.
 type LockedError struct {
-	Path   string // the state file
+	Path   string // the state: a file, or a database without its password
 	Holder string // "pid 4711 on host-a since 2026-05-01T12:00:00Z", "" when it cannot be read
 }
 
@@ -24,40 +24,75 @@ func (e *LockedError) Error() string {
 }
 
 // Lock takes the writer's lock, which one run holds from its first reading to its report. It does not wait: when
-// another run has the lock the error is a *LockedError. unlock must be called once; the lock also ends with the process.
-// Reading the store needs no lock.
+// another run has the lock the error is a *LockedError. unlock must be called once; the lock also ends with the process,
+// on PostgreSQL within WriterTTL. There it can be lost, too, to a server that was away for long: the journal's writes are refused
+// from then on with an *ExpiredError. Reading the store needs no lock.
 func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	release, err := lock(s.path, s.now())
+	h, err := s.db.lock(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	s.setLock(release)
-	return func() {
+	s.setLock(&h)
+	if err := s.compareSerial(ctx); err != nil {
 		s.setLock(nil)
-		release()
+		h.release()
+		return nil, err
+	}
+	return func() {
+		s.noteSerial()
+		s.setLock(nil)
+		h.release()
 	}, nil
 }
 
-// setLock remembers that this Store has the lock, and keeps the file reachable: the kernel would drop the lock of one
-// that is collected.
-func (s *Store) setLock(release func()) {
+// setLock remembers that this Store has the lock, and keeps a lock file reachable: the kernel would drop the lock of
+// one that is collected.
+func (s *Store) setLock(h *heldLock) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.release = release
+	s.held = h
 }
 
 func (s *Store) hasLock() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.release != nil
+	return s.held != nil
 }
 
-// lock uses a file of its own, since SQLite's locks come and go with every transaction. The file stays: removing it would let two
+// fence is the lease that the journal's writes depend on, nil for none.
+func (s *Store) fence() *Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held == nil {
+		return nil
+	}
+	return s.held.lease
+}
+
+func (f *sqliteFile) lock(context.Context, *Store) (heldLock, error) {
+	release, err := lockFile(f.path, f.now())
+	return heldLock{release: release}, err
+}
+
+// holder tries the lock, for the text alone may be that of a killed process.
+func (f *sqliteFile) holder(context.Context, *Store) (string, error) {
+	release, err := lockFile(f.path, f.now())
+	if err == nil {
+		release()
+		return "", nil
+	}
+	if e, ok := err.(*LockedError); ok {
+		return e.Holder, nil
+	}
+	return "", err
+}
+
+// lockFile uses a file of its own, since SQLite's locks come and go with every transaction. The file stays: removing it would let two
 // runs lock two files of the same name.
-func lock(path string, now time.Time) (unlock func(), err error) {
+func lockFile(path string, now time.Time) (unlock func(), err error) {
 	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state: %w", fileError(err))
@@ -72,9 +107,7 @@ func lock(path string, now time.Time) (unlock func(), err error) {
 		f.Close()
 		return nil, &LockedError{Path: path, Holder: strings.TrimSpace(string(text))}
 	}
-	host, _ := os.Hostname()
-	holder := fmt.Sprintf("pid %d on %s since %s\n", os.Getpid(), host, now.UTC().Format(time.RFC3339))
-	if err := rewrite(f, holder); err != nil {
+	if err := rewrite(f, holderSince(now)+"\n"); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock state: %w", fileError(err))
 	}
@@ -91,4 +124,14 @@ func rewrite(f *os.File, text string) error {
 	}
 	_, err := f.WriteAt([]byte(text), 0)
 	return err
+}
+
+// process names this process for people.
+func process() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("pid %d on %s", os.Getpid(), host)
+}
+
+func holderSince(at time.Time) string {
+	return process() + " since " + at.UTC().Format(time.RFC3339)
 }

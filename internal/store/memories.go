@@ -15,7 +15,7 @@ func (s *Store) Recall(ctx context.Context, key string) ([]byte, error) {
 	var data []byte
 	err := s.ro.QueryRowContext(ctx, `SELECT data FROM memories WHERE pipeline = $1 AND key = $2`, s.pipeline, key).Scan(&data)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("recall %s: %w", key, explain(s.path, err))
+		return nil, fmt.Errorf("recall %s: %w", key, s.db.explain(err))
 	}
 	return data, nil
 }
@@ -63,7 +63,7 @@ func (s *Store) LastGood(ctx context.Context) (time.Time, error) {
 	var finished sql.NullInt64
 	err := s.ro.QueryRowContext(ctx, `SELECT max(finished) FROM cycles WHERE pipeline = $1 AND error = '' AND rules <> ''`, s.pipeline).Scan(&finished)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read last good cycle: %w", explain(s.path, err))
+		return time.Time{}, fmt.Errorf("read last good cycle: %w", s.db.explain(err))
 	}
 	return instant(finished), nil
 }

@@ -27,7 +27,8 @@ func (m *Memory) Changes(_ context.Context, f Filter) ([]Entry, error) {
 	defer m.mu.Unlock()
 	who := m.known(f.Person)
 	return latest(m.changes, cmp.Or(max(f.Limit, 0), 100), func(e Entry) bool {
-		return (f.Cycle == 0 || e.Cycle == f.Cycle) && (f.Since.IsZero() || !e.Intended.Before(f.Since)) && (f.Person == "" || about(e.Change, who))
+		return (f.Cycle == 0 || e.Cycle == f.Cycle) && (f.Since.IsZero() || !e.Intended.Before(f.Since)) &&
+			(f.Until.IsZero() || e.Intended.Before(f.Until)) && (f.Person == "" || about(e.Change, who))
 	}), nil
 }
 
@@ -54,7 +55,7 @@ func (m *Memory) known(person string) map[string]bool {
 		}
 	}
 	for o, l := range m.links {
-		if l.Target == person || l.User != nil && strings.EqualFold(l.User.UserName, person) {
+		if l.Target == person || strings.EqualFold(linkName(l), person) {
 			who[o.id] = true
 		}
 	}

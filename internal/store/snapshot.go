@@ -20,10 +20,12 @@ func (s *Store) Keep(ctx context.Context, cycle int64, snap connectors.Snapshot)
 	if err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
-	return s.write(ctx, "keep snapshot", func(t *tx) error {
-		_, err := t.insert(`INSERT OR REPLACE INTO snapshots (pipeline, cycle, taken, data)
-			SELECT ?1, id, ?3, ?4 FROM cycles WHERE id = ?2 AND pipeline = ?1 AND finished IS NULL`, s.pipeline, cycle, millis(s.now()), data)
-		return notOpen(cycle, err)
+	return s.record(ctx, "keep snapshot", func(t *tx) error {
+		if err := s.isOpen(t, cycle); err != nil {
+			return err
+		}
+		return t.exec(`INSERT INTO snapshots (pipeline, cycle, taken, data) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (pipeline) DO UPDATE SET cycle = excluded.cycle, taken = excluded.taken, data = excluded.data`, s.pipeline, cycle, millis(s.now()), data)
 	})
 }
 
@@ -39,9 +41,9 @@ func (s *Store) Previous(ctx context.Context) (*connectors.Snapshot, time.Time, 
 		read, err := decodeSnapshot(data)
 		snap = &read
 		return err
-	}, `SELECT taken, data FROM snapshots WHERE pipeline = ?`, s.pipeline)
+	}, `SELECT taken, data FROM snapshots WHERE pipeline = $1`, s.pipeline)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("read last snapshot: %w", explain(s.path, err))
+		return nil, time.Time{}, fmt.Errorf("read last snapshot: %w", s.db.explain(err))
 	}
 	if snap == nil {
 		return nil, time.Time{}, nil

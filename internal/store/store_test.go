@@ -33,7 +33,15 @@ func TestMain(m *testing.M) {
 	if err := errors.Join(flag.Set("rapid.checks", "4"), flag.Set("rapid.steps", "20")); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if server.Server != nil {
+			if err := server.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+		}
+		os.Exit(code)
+	}))
 }
 
 func options(path string) Options {
@@ -183,7 +191,7 @@ func TestOpenRefusesWhatItCannotTrust(t *testing.T) {
 		},
 		"no path": {
 			options: func(o *Options) { o.Path = "" },
-			want:    []string{"must all be set"},
+			want:    []string{"must be set"},
 		},
 	}
 	for name, tc := range tests {

@@ -11,7 +11,7 @@ CREATE TABLE meta (
     target   TEXT    NOT NULL, -- the SCIM base URL
     rules    TEXT    NOT NULL DEFAULT '',
     texts    TEXT,             -- JSON: the rules themselves by their key
-    quarantine TEXT,           -- JSON, null when there is none
+    quarantine TEXT,         -- JSON, null when there is none
     bound    INTEGER NOT NULL, -- times are milliseconds since 1970, UTC
     checked  INTEGER           -- last write of doctor
 ) STRICT;
@@ -21,6 +21,7 @@ CREATE TABLE links (
     kind     TEXT    NOT NULL CHECK (kind IN ('user', 'group')),
     source   TEXT    NOT NULL CHECK (source <> ''),
     target   TEXT    NOT NULL CHECK (target <> ''),
+    name     TEXT    NOT NULL, -- userName or displayName
     last     TEXT    NOT NULL, -- what was written last, as JSON; a group's members apart
     members  BLOB,             -- SCIM ids, each led by its length as a uvarint
     stuck    TEXT,             -- JSON
@@ -32,6 +33,7 @@ CREATE TABLE links (
 
 -- An object of the target stands for one person or group only.
 CREATE UNIQUE INDEX links_target ON links (pipeline, kind, target);
+CREATE INDEX links_name ON links (pipeline, lower(name));
 
 CREATE TABLE cycles (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -78,7 +80,7 @@ CREATE INDEX changes_cycle  ON changes (cycle);
 CREATE INDEX changes_spends ON changes (pipeline, settled) WHERE spends IS NOT NULL;
 CREATE INDEX changes_time   ON changes (pipeline, intended);
 CREATE INDEX changes_source ON changes (pipeline, source);
-CREATE INDEX changes_name   ON changes (pipeline, name COLLATE NOCASE);
+CREATE INDEX changes_name   ON changes (pipeline, lower(name));
 
 -- Who joined or left by a change of members, for the history of one person.
 CREATE TABLE change_people (

@@ -1,0 +1,7 @@
+package pgtest
+
+import "syscall"
+
+type sysProcAttr = syscall.SysProcAttr
+
+func ordinaryUser(string) (*sysProcAttr, error) { return nil, nil }
