@@ -72,11 +72,12 @@ type OnCall struct {
 
 // An OnCallHold is one person whose leaving waits, or waited until now.
 type OnCallHold struct {
-	Object Ref       `json:"object"`
-	Text   string    `json:"text"`          // "on call now: Payments primary until Fri 27 Nov 09:00 UTC"
-	Since  time.Time `json:"since"`         // the first cycle that held them
-	Until  time.Time `json:"until"`         // when the hold ends at the latest
-	Set    string    `json:"set,omitempty"` // the fingerprint that releases them now
+	Object   Ref       `json:"object"`
+	Text     string    `json:"text"`               // "on call now: Payments primary until Fri 27 Nov 09:00 UTC"
+	Schedule string    `json:"schedule,omitempty"` // of the first shift, "" when it is not known
+	Since    time.Time `json:"since"`              // the first cycle that held them
+	Until    time.Time `json:"until"`              // when the hold ends at the latest
+	Set      string    `json:"set,omitempty"`      // the fingerprint that releases them now
 }
 
 // duties are Rootly's answers about the leavers of one reading.
@@ -211,6 +212,9 @@ func (d *desk) judgeOnCall(r *ruling, c Change, p *person, text string, paged bo
 	}
 	r.clocks[p.id] = since
 	h := OnCallHold{Object: c.Object, Text: text, Since: since, Until: since.Add(d.holdFor(p))}
+	if shifts := d.duties.shifts(p, now, d.rules.onCall.Horizon); len(shifts) > 0 {
+		h.Schedule = shifts[0].Schedule
+	}
 	set := onCallSet(c, text, since)
 	yes := slices.IndexFunc(d.ledger.Held, func(s HeldSet) bool { return s.Fingerprint == set.Fingerprint && s.valid(now) })
 	switch {

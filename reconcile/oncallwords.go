@@ -17,12 +17,8 @@ func (a *duties) text(p *person, now time.Time, horizon time.Duration) (text str
 	}
 	duty := a.of[connectors.UserID(p.id)]
 	var running, coming []string
-	shifts := slices.SortedFunc(slices.Values(duty.Shifts), func(a, b Shift) int {
-		return cmp.Or(a.Starts.Compare(b.Starts), a.Ends.Compare(b.Ends), cmp.Compare(a.Schedule, b.Schedule))
-	})
-	for _, s := range shifts {
+	for _, s := range a.shifts(p, now, horizon) {
 		switch {
-		case !s.Ends.After(now.Add(-clockSkew)) || !s.Starts.Before(now.Add(horizon)):
 		case s.Starts.After(now.Add(clockSkew)):
 			coming = append(coming, s.Schedule+" from "+dayAndHour(s.Starts))
 		default:
@@ -43,6 +39,17 @@ func (a *duties) text(p *person, now time.Time, horizon time.Duration) (text str
 		parts = append(parts, "paged by the escalation policy "+listed(duty.Escalations))
 	}
 	return strings.Join(parts, "; "), false
+}
+
+// shifts are those of a person that count, the first first.
+func (a *duties) shifts(p *person, now time.Time, horizon time.Duration) []Shift {
+	shifts := slices.DeleteFunc(slices.Clone(a.of[connectors.UserID(p.id)].Shifts), func(s Shift) bool {
+		return !s.Ends.After(now.Add(-clockSkew)) || !s.Starts.Before(now.Add(horizon))
+	})
+	slices.SortFunc(shifts, func(a, b Shift) int {
+		return cmp.Or(a.Starts.Compare(b.Starts), a.Ends.Compare(b.Ends), cmp.Compare(a.Schedule, b.Schedule))
+	})
+	return shifts
 }
 
 // listed names the first few.
