@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -125,10 +126,12 @@ func TestRulesOfTheConfigurationAllReachTheEngine(t *testing.T) {
 	cfg.Guard.Protect = []string{"ceo"}
 	cfg.Guard.Renames.Floor = 9
 	cfg.Removals = config.RemovalsNever
+	const day = 24 * time.Hour
 	want := reconcile.RuleOptions{
 		Directory: "okta", Narrowed: "app_id=", Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"},
 		Push: []string{"p"}, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true,
-		Guard: reconcile.DefaultLimits(),
+		Guard:  reconcile.DefaultLimits(),
+		OnCall: reconcile.OnCallOptions{Policy: reconcile.HoldOnCall, Horizon: 7 * day, HoldDisabled: 2 * day, HoldOther: 7 * day},
 	}
 	delete(want.Guard, reconcile.AxisDeletions)
 	cfg.State.None, want.FloorsOnly = true, true
