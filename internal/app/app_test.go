@@ -133,7 +133,6 @@ func TestRulesOfTheConfigurationAllReachTheEngine(t *testing.T) {
 		Guard:  reconcile.DefaultLimits(),
 		OnCall: reconcile.OnCallOptions{Policy: reconcile.HoldOnCall, Horizon: 7 * day, HoldDisabled: 2 * day, HoldOther: 7 * day},
 	}
-	delete(want.Guard, reconcile.AxisDeletions)
 	cfg.State.None, want.FloorsOnly = true, true
 	want.Guard[reconcile.AxisRenames] = reconcile.Limit{Share: 0.2, Count: 100, Floor: 9}
 	if diff := cmp.Diff(want, ruleOptions(cfg)); diff != "" {
