@@ -34,6 +34,7 @@ type Config struct {
 	Rootly      Rootly   `json:"rootly" doc:"Rootly's REST API, for what SCIM cannot do."`
 	Notify      Notify   `json:"notify" doc:"Who is told what the sync cannot settle by itself. There is one channel of each kind."`
 	Guard       Guard    `json:"guard" doc:"How much one cycle may take away before it is held."`
+	OnCall      OnCall   `json:"on_call" doc:"What becomes of people who leave while they are on call."`
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
 	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`
 	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
@@ -219,6 +220,7 @@ func Default() *Config {
 			Privileged:    limit(3),
 			Renames:       limit(3),
 		},
+		OnCall:   OnCall{Policy: OnCallHold, Horizon: Duration(7 * oneDay), HoldMax: HoldMax{Disabled: Duration(2 * oneDay), Other: Duration(7 * oneDay)}},
 		Removals: RemovalsApply,
 		State:    State{Path: "rootly-idp-sync.db"},
 		Health:   Health{Listen: ":8081"},

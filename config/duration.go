@@ -39,3 +39,6 @@ func (d Duration) String() string {
 
 // MarshalText is the duration with its units.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// Std is the duration as the standard library has it.
+func (d Duration) Std() time.Duration { return time.Duration(d) }

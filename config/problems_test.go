@@ -92,11 +92,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, delete_after, state, health`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, health`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, removals, delete_after, state, health`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, health`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",
@@ -402,6 +402,18 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"a wide jitter": {
 			file: goodSource + goodScope + goodTarget + "jitter: 60%\n",
 			want: "jitter (line 4) is more than half of the time between two cycles; write 50% or less",
+		},
+		"a hold without a memory": {
+			file: goodSource + goodScope + goodTarget + "state: none\nremovals: never\nrootly: {api_key: k}\non_call: {policy: hold}\n",
+			want: "on_call.policy (line 7) is hold, which needs a ledger: without one nobody knows since when somebody is held, and state is none; write warn or ignore, or give state a path",
+		},
+		"a hold without an end": {
+			file: goodSource + goodScope + goodTarget + "on_call: {hold_max: {disabled: 0s}}\n",
+			want: "on_call.hold_max.disabled (line 4) is no time at all; write a length of time, such as 48h or 7d; on_call.policy: warn holds nobody",
+		},
+		"weeks are no unit": {
+			file: goodSource + goodScope + goodTarget + "on_call: {horizon: 1w}\n",
+			want: "on_call.horizon (line 4) is not a length of time; write it with units, such as 25s, 10m, 36h or 30d",
 		},
 		"a grace without a unit": {
 			file: goodSource + goodScope + goodTarget + "grace: 25\n",

@@ -34,6 +34,7 @@ func (l *loader) validate() {
 	l.rootly()
 	l.notify()
 	l.state()
+	l.onCall()
 	l.deleteAfter()
 }
 

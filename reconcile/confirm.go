@@ -19,6 +19,7 @@ type finding struct {
 	verdict verdict // the fresh one, when confirmed
 	proof   proof
 	text    string
+	user    *connectors.User // as the directory described them just now, nil when it did not
 }
 
 type proof string
@@ -167,7 +168,7 @@ func askPerson(ctx context.Context, finder connectors.Finder, rules *Rules, befo
 	case v.standing == standOut && found.Listed && !before.without(p.id):
 		return finding{proof: unproven, text: "asked again, a listing says so too: " + v.text + "; " + onceText}
 	case v.standing == standDisabled, v.standing == standOut:
-		return finding{proof: confirmed, verdict: v}
+		return finding{proof: confirmed, verdict: v, user: &found.User}
 	case v.standing == standFailed, v.standing == standStaged, v.standing == standExcluded:
 		return finding{proof: unproven, text: "asked again: " + v.text}
 	}

@@ -18,6 +18,8 @@ type reading struct {
 	ledger Ledger
 	// findings are the directory's second answers about those who would lose something.
 	findings findings
+	// duties are Rootly's answers about those who leave, nil when it was not asked.
+	duties *duties
 }
 
 // A person is one human on the way through the steps, seen from both sides.

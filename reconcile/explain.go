@@ -41,6 +41,8 @@ type Explanation struct {
 	Pinned     bool        `json:"pinned,omitempty"`
 	// Blocked says why nothing is planned for anybody, "" when something can be.
 	Blocked string `json:"blocked,omitempty"`
+
+	onCall *OnCall // of the whole plan
 }
 
 // A Sighting is what the directory's answer says of the object.
@@ -96,6 +98,9 @@ func (p *Planner) Explain(ctx context.Context, ledger Ledger, now time.Time, who
 	if err != nil {
 		x.e.Blocked = err.Error()
 	} else {
+		if err := p.askPager(ctx, &w, now); err != nil {
+			return Explanation{}, err
+		}
 		x.plan = conclude(w.desk, w.changes, w.refresh, now)
 	}
 	subjects := x.subjects()
@@ -267,7 +272,7 @@ func (x *explainer) explain(s *subject) {
 		x.explainGroup(s)
 	}
 	means := func(r Ref) bool { return r.Kind == s.ref.Kind && r.key() == s.ref.key() }
-	e.Changes, e.Held = narrow(x.plan.Changes, means), narrow(x.plan.Held, means)
+	e.Changes, e.Held, e.onCall = narrow(x.plan.Changes, means), narrow(x.plan.Held, means), x.plan.OnCall
 	for _, n := range x.plan.Notes {
 		if means(n.Object) {
 			e.Notes = append(e.Notes, n)

@@ -29,6 +29,7 @@ const (
 	AxisFirstContact  Axis = "first contact" // no cycle against this Rootly has ended yet
 	AxisConfiguration Axis = "configuration" // the rules changed, and not the people
 	AxisQuarantine    Axis = "quarantine"    // the first cycle after one
+	AxisOnCall        Axis = "on call"       // Rootly would page the person
 )
 
 // A Limit lets n of a population through when n ≤ Floor, or n ≤ Share of the population and n ≤ Count.
@@ -171,6 +172,12 @@ type ruling struct {
 	inSet      map[string]string // loss key → fingerprint
 	approved   map[string]string // loss key → fingerprint of the approval
 	short      bool              // the directory's answer is no witness for the next run
+
+	onCall   OnCall
+	clocks   map[string]time.Time // directory id → since when a leaver is held for being on call
+	facts    map[string]string    // change key → what Rootly would page the leaver for
+	notes    []Note
+	consumed []string // approved sets that are carried out, beside those of the losses that go
 }
 
 // judgeLosses decides what goes and what waits. A loss with a valid approval goes. One that already waits in a set stays
@@ -222,6 +229,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 			kept[s] = append(kept[s], l)
 		case occasion != "" && l.takes() && !(occasion == AxisConfiguration && l.free):
 			batches[occasion] = append(batches[occasion], l)
+		case d.letGo(l):
 		default:
 			batches[l.axis] = append(batches[l.axis], l)
 		}
@@ -269,6 +277,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 	if d.ledger.Quarantine != nil {
 		r.takeNothingYet(losses, *d.ledger.Quarantine)
 	}
+	d.holdOnCall(r, changes, now)
 	if d.rules.additive {
 		r.takeNothing(losses)
 	}
@@ -399,7 +408,7 @@ func (d *desk) split(changes []Change, r *ruling) (applied, held []Change) {
 		ls := byChange[c.Key()]
 		stays := map[string]loss{} // member → loss
 		whole := ""
-		c.Spends = nil
+		c.Spends, c.OnCall = nil, r.facts[c.Key()]
 		for _, l := range ls {
 			text, stopped := r.held[l.key]
 			switch {

@@ -84,6 +84,8 @@ type Change struct {
 	Detail  string       `json:"detail,omitempty"` // "SUSPENDED", "scope.where is false", "by userName"
 	// Groups are the ones that a deactivated person is in: Rootly may end these memberships with the account.
 	Groups []Ref `json:"groups,omitempty"`
+	// OnCall is what Rootly would page a person for who is deactivated or deleted.
+	OnCall string `json:"onCall,omitempty"`
 	// Held says in words why the change is planned and not applied: a guard's objection, or escrow. "" for one that goes.
 	Held string `json:"held,omitempty"`
 	// Set is the fingerprint of the held set that an approval would release, "" when none would.
@@ -143,7 +145,10 @@ const (
 	NotePinned    NoteKind = "pinned"    // restored by undo; frozen until unpinned
 	NoteStuck     NoteKind = "not kept"  // an attribute the server does not keep
 	NoteLeft      NoteKind = "left alone"
-	NoteWaiting   NoteKind = "waiting" // in escrow until a later cycle
+	NoteWaiting   NoteKind = "waiting"  // in escrow until a later cycle
+	NoteOnCall    NoteKind = "on call"  // goes though Rootly pages them
+	NoteReleased  NoteKind = "released" // goes though Rootly pages them: nobody is held for longer
+	NoteCovered   NoteKind = "covered"  // was held for being on call and no longer is
 	NoteRole      NoteKind = "role group"
 )
 
@@ -189,6 +194,7 @@ type Plan struct {
 	Objections []Objection `json:"objections,omitempty"`
 	Sets       []HeldSet   `json:"sets,omitempty"` // the batches that Held is in, waiting for a yes
 	Notes      []Note      `json:"notes,omitempty"`
+	OnCall     *OnCall     `json:"onCall,omitempty"` // nil when there was nobody to ask about
 	Counts     Counts      `json:"counts"`
 	// Writes is the number of requests that applying is going to send when no answer needs a second look.
 	Writes int  `json:"writes"`

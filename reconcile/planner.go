@@ -26,6 +26,7 @@ type Planner struct {
 	// Storeless plans without a ledger: who is ours is derived from both sides (see derive), a second full reading stands
 	// in for the last good snapshot, and the guard lets through no more than its floors.
 	Storeless bool
+	Pager     Pager        // nil asks nobody whether a leaver is on call
 	Log       *slog.Logger // nil is silent
 }
 
@@ -34,6 +35,9 @@ type Planner struct {
 func (p *Planner) Plan(ctx context.Context, ledger Ledger, now time.Time) (Plan, error) {
 	w, err := p.prepare(ctx, ledger, now)
 	if err != nil {
+		return Plan{}, err
+	}
+	if err := p.askPager(ctx, &w, now); err != nil {
 		return Plan{}, err
 	}
 	return p.stamp(conclude(w.desk, w.changes, w.refresh, now), w), nil
@@ -248,7 +252,7 @@ func conclude(d *desk, changes []Change, refresh []Link, now time.Time) Plan {
 		applied, held = d.split(changes, r)
 		held = append(own, held...)
 	}
-	return d.plan(applied, held, r, refresh, now)
+	return d.plan(applied, held, r, d.keepClocks(refresh, r), now)
 }
 
 // plan puts together what goes and what waits.
@@ -257,7 +261,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	applied = dropAbsent(applied)
 	slices.SortStableFunc(applied, byPhase(applied))
 	plan := Plan{
-		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: d.allNotes(), Counts: d.counts(),
+		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
 		contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine,
@@ -274,7 +278,13 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 			plan.members[c.Object.Source] = memberIDs(d.groups[g].target.Members)
 		}
 	}
+	if d.duties != nil {
+		plan.OnCall = &r.onCall
+	}
 	used := map[string]bool{}
+	for _, f := range r.consumed {
+		used[f] = true
+	}
 	for _, l := range d.losses(applied) {
 		if f := r.approved[l.key]; f != "" {
 			used[f] = true

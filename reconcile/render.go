@@ -36,6 +36,9 @@ func (p Plan) aside() string {
 	if len(p.shortReads()) > 0 {
 		s += " The directory's answer was short: nothing is taken away."
 	}
+	if p.OnCall != nil && p.OnCall.Error != "" {
+		s += " Rootly did not say who is on call."
+	}
 	if len(p.Held) > 0 {
 		s += " Held back: " + tally(p.Held, false) + "."
 	}
@@ -249,10 +252,13 @@ var noteKinds = []noteSection{
 	{kind: NoteWaiting, title: "Waiting for another try"},
 	{kind: NoteRole, title: "Role groups", urgent: true},
 	{kind: NoteDropped, title: "Left out: the saved plan and the present one differ"},
+	{kind: NoteCovered, title: "No longer on call: go now"},
 	{kind: NoteContested, title: "Another writer: left as it is", urgent: true},
 	{kind: NoteStuck, title: "Not kept by Rootly", urgent: true},
 	{kind: NoteUnmapped, title: "Cannot be mapped: left as they are", urgent: true},
 	{kind: NoteConflict, title: "Conflicts: everybody concerned is left as they are", urgent: true},
+	{kind: NoteOnCall, title: "Paged by Rootly, and go all the same", urgent: true},
+	{kind: NoteReleased, title: "Held for as long as anybody is, and go while Rootly pages them", urgent: true},
 }
 
 func byKind(notes []Note) []noteSection {

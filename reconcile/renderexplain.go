@@ -307,7 +307,7 @@ func (e Explanation) held(t *text) {
 	if len(e.Held) == 0 {
 		return
 	}
-	t.held(Plan{At: e.At, Held: e.Held, Objections: e.Objections, Sets: e.Sets})
+	t.held(Plan{At: e.At, Held: e.Held, Objections: e.Objections, Sets: e.Sets, OnCall: e.onCall})
 	for _, s := range e.Sets {
 		if more := len(s.Items) - 1; more > 0 {
 			t.line(nil, fmt.Sprintf("    an approval of set %s releases all that is in it: this and %s", Visible(s.Fingerprint), count(more, "other", "others")))

@@ -27,6 +27,7 @@ var occasions = map[Axis]struct{ title, look string }{
 	AxisRenames:       {"Many userNames changed at once", ""},
 	AxisSource:        {"All removals", "look first at the directory: at its health, and at what the credential may read"},
 	AxisFirstContact:  {"Removals of the first run", "rootly-idp-sync adopt shows how the directory and this Rootly fit together"},
+	AxisOnCall:        {"On call", ""},
 	AxisQuarantine:    {"Removals of the first run after a quarantine", ""},
 	AxisConfiguration: {"Removals that the configuration causes", "if they are not meant, put the rule back"},
 }
@@ -41,7 +42,11 @@ func (p Plan) heldLots(recorded bool) []heldLot {
 			why:   cmp.Or(occasions[s.Axis].title, string(s.Axis)) + ": " + s.Reason,
 			facts: fmt.Sprintf("set %s, first held %s, waiting for %s", s.Fingerprint, clock(s.Created), span(p.At.Sub(s.Created))),
 		}
-		approve := "rootly-idp-sync approve " + s.Fingerprint
+		approve := s.Approval()
+		if s.Axis == AxisOnCall {
+			lot.why = s.Items[0].Name + ": " + s.Reason
+			lot.ways = append(lot.ways, p.holdEnds(s.Fingerprint))
+		}
 		yes := fmt.Sprintf("if they are right: %s (releases these and no others, once, within %s)", approve, span(ApprovalLife))
 		if !s.Created.Before(p.At) {
 			lot.facts = fmt.Sprintf("set %s, held for the first time", s.Fingerprint)

@@ -52,10 +52,11 @@ func (r Report) JSON() ([]byte, error) {
 		Objections []Objection `json:"objections,omitempty"`
 		Sets       []HeldSet   `json:"sets,omitempty"`
 		Notes      []Note      `json:"notes,omitempty"`
+		OnCall     *OnCall     `json:"onCall,omitempty"`
 		Counts     Counts      `json:"counts"`
 	}{
 		"rootly-idp-sync/report/v1", r.Summary(), r.Cycle, r.Plan.Source, r.Plan.Target, r.Plan.At, r.Took.Milliseconds(), r.Stopped,
-		results, r.Plan.Held, r.Plan.Objections, r.Plan.Sets, r.Plan.Notes, r.Plan.Counts,
+		results, r.Plan.Held, r.Plan.Objections, r.Plan.Sets, r.Plan.Notes, r.Plan.OnCall, r.Plan.Counts,
 	})
 }
 

@@ -15,6 +15,7 @@ func (p Plan) Markdown() string {
 	m.paragraph(EscapeMarkdown(p.Cost.sentence()))
 	m.shortReads(p)
 	m.roles(p.Changes, p.Held)
+	m.onCall(p)
 	m.changes(p.Changes)
 	m.held(p)
 	m.notes(p.Notes)
@@ -29,6 +30,7 @@ func (r Report) Markdown() string {
 	m.paragraph(EscapeMarkdown(r.Plan.Counts.sentence(r.Plan.Source)))
 	m.shortReads(r.Plan)
 	m.roles(r.done(), r.Plan.Held)
+	m.onCall(r.Plan)
 	m.changes(r.done())
 	m.failures(r)
 	m.held(r.Plan)
@@ -69,6 +71,9 @@ func (m *markdown) list(depth int, changes []Change) {
 				why = " (" + EscapeMarkdown(string(f.Why)) + ")"
 			}
 			m.item(depth+1, fmt.Sprintf("%s: %s → %s%s", code(f.Name), codeValue(f.From), codeValue(f.To), why))
+		}
+		if c.OnCall != "" && c.OnCall != c.Held {
+			m.item(depth+1, "⚠️ "+EscapeMarkdown(c.OnCall))
 		}
 		m.names(depth+1, "is in ", groupNames(c))
 		for _, w := range membersByWhy(c) {

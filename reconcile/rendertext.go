@@ -31,6 +31,7 @@ func (p Plan) Text(o TextOptions) string {
 	t.line(o.Palette.Faint, p.Cost.sentence())
 	t.shortReads(p)
 	t.roles(p.Changes, p.Held)
+	t.onCall(p)
 	t.changes(p.Changes)
 	t.held(p)
 	t.notes(p.Notes)
@@ -45,6 +46,7 @@ func (r Report) Text(o TextOptions) string {
 		t.line(o.Palette.Faint, r.Plan.Counts.sentence(r.Plan.Source))
 	}
 	t.shortReads(r.Plan)
+	t.onCall(r.Plan)
 	if !o.Brief {
 		t.roles(r.done(), r.Plan.Held)
 		t.changes(r.done())
@@ -132,6 +134,9 @@ func (t *text) change(c Change, width int) {
 			why = "  (" + string(f.Why) + ")"
 		}
 		t.line(nil, fmt.Sprintf("      %s: %s → %s%s", Visible(f.Name), value(f, f.From), value(f, f.To), paint(t.o.Palette.Faint, why)))
+	}
+	if c.OnCall != "" && c.OnCall != c.Held {
+		t.line(t.o.Palette.Warn, "      "+prose(c.OnCall))
 	}
 	t.names("      is in ", groupNames(c))
 	for _, m := range membersByWhy(c) {

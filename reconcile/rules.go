@@ -49,6 +49,7 @@ type RuleOptions struct {
 	RemovalsNever bool   // nothing is ever taken away
 	FloorsOnly    bool   // the guard lets through no more than its floors, for runs without a store
 	Guard         Limits // absent axes have the defaults
+	OnCall        OnCallOptions
 	// DeleteAfter is how long after somebody is gone from the directory their account is deleted, 0 for never.
 	DeleteAfter time.Duration
 }
@@ -91,6 +92,8 @@ type Rules struct {
 	// deleteAfter is 0 for never.
 	deleteAfter time.Duration
 	limits      Limits
+	onCall      OnCallOptions // with its defaults
+	urgent      *expression   // of onCall
 	texts       map[string]string
 	hash        string // of texts
 }
@@ -100,7 +103,7 @@ func Compile(o RuleOptions) (*Rules, error) {
 	r := &Rules{
 		directory: o.Directory, mode: o.Mode, groups: o.Groups,
 		mapping: map[string]*expression{}, phones: newPhoneBook(o.PhoneRegion),
-		onRemoved: o.OnRemoved, additive: o.RemovalsNever, deleteAfter: o.DeleteAfter, limits: o.Guard.withDefaults(), texts: o.keyed(),
+		onRemoved: o.OnRemoved, additive: o.RemovalsNever, deleteAfter: o.DeleteAfter, limits: o.Guard.withDefaults(), onCall: o.OnCall.withDefaults(), texts: o.keyed(),
 	}
 	r.hash = hashOf(r.texts)
 	if o.FloorsOnly {
@@ -118,6 +121,11 @@ func Compile(o RuleOptions) (*Rules, error) {
 	if o.Where != "" {
 		if r.where, err = compile(env, o.Where, cel.BoolType); err != nil {
 			fail("scope.where", err.Error(), `write a CEL condition over user, such as user.department == "SRE"`)
+		}
+	}
+	if o.OnCall.Urgent != "" {
+		if r.urgent, err = compile(env, o.OnCall.Urgent, cel.BoolType); err != nil {
+			fail("on_call.urgent", err.Error(), `write a CEL condition over user, such as user.status == "disabled"`)
 		}
 	}
 	for name, dst := range map[string]struct {
@@ -202,6 +210,9 @@ func (r *Rules) Query() connectors.Query {
 	var attrs []string
 	if r.where != nil {
 		attrs = append(attrs, r.where.attrs...)
+	}
+	if r.urgent != nil {
+		attrs = append(attrs, r.urgent.attrs...)
 	}
 	for _, e := range r.mapping {
 		if e != nil {

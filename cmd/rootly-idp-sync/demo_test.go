@@ -41,9 +41,11 @@ func tellTwoDays(t *testing.T, source, disabled string) {
 	for _, want := range []string{
 		"Plan: create 2", "more to create", // the long first plan is shortened
 		"Done: created 2", "Nothing to change: Rootly matches the directory.",
-		"A day passes", "joins the company", "leaves the company", "edits the name of",
+		"A day passes", "joins the company", "leaves the company", "is in the middle of a shift in Rootly: Payments primary until", "edits the name of",
 		"Plan: ", "1 person gains role group incident-admins", "edited in Rootly", "- deactivate user", disabled,
-		"Done: ", "Nothing to change: Rootly matches the directory.", "rootly-idp-sync init",
+		"Held back, not applied (1 change)", "on call now: Payments primary until ", "ends by itself when the shift is somebody else's", "--include-on-call",
+		"Done: ", "Nothing to apply now. Held back: deactivate 1 person.",
+		"takes over the shift of", "No longer on call", "Done: deactivated 1 person", "Nothing to change: Rootly matches the directory.", "rootly-idp-sync init",
 	} {
 		_, after, found := strings.Cut(rest, want)
 		if !found {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -52,10 +53,29 @@ func runSim(ts *testscript.TestScript, neg bool, args []string) {
 var simWords = map[string]func(s *simulation, ts *testscript.TestScript, args []string) error{
 	// start [people=n] [groups=n] [page=n] [latency=d]: a company, empty unless people are asked for, and a
 	// configuration for it in rootly-idp-sync.yaml unless the script has one.
+	// With api, Rootly's REST API is configured by the environment.
 	"start": (*simulation).start,
 	// native okta|nickname: Rootly as Okta's own provisioning leaves it, or with the nicknames that Entra's sends as
 	// externalIds.
 	"native": (*simulation).native,
+	// schedule name [login...], shift schedule login from to (durations from now), cover schedule from by, policy name login...
+	"schedule": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Rootly.AddSchedule(args[0], args[1:]...)
+	},
+	"shift": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		from, fromErr := time.ParseDuration(args[2])
+		to, toErr := time.ParseDuration(args[3])
+		if err := errors.Join(fromErr, toErr); err != nil {
+			return err
+		}
+		return s.sim.Rootly.AddShift(args[0], args[1], time.Now().Add(from), time.Now().Add(to))
+	},
+	"cover": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Rootly.Cover(args[0], args[1], args[2])
+	},
+	"policy": func(s *simulation, _ *testscript.TestScript, args []string) error {
+		return s.sim.Rootly.AddPolicy(args[0], "", args[1:]...)
+	},
 	// join login [group...]: somebody is hired; the name is made of the login.
 	"join": func(s *simulation, _ *testscript.TestScript, args []string) error {
 		first, last, _ := strings.Cut(strings.Split(args[0], "@")[0], ".")
@@ -172,6 +192,10 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 		ts.Setenv(k, v)
 	}
 	ts.Setenv("GOOGLE_URL", ends.GoogleURL)
+	if _, ok := o["api"]; ok {
+		ts.Setenv("ROOTLY_API_URL", ends.RootlyURL)
+		ts.Setenv("ROOTLY_API_KEY", ends.RootlyAPIKey)
+	}
 	if err := os.WriteFile(ts.MkAbs("google-key.json"), []byte(sim.GoogleKeyFile(ends.GoogleURL)), 0o600); err != nil {
 		return err
 	}

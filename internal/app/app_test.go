@@ -127,10 +127,12 @@ func TestRulesOfTheConfigurationAllReachTheEngine(t *testing.T) {
 	cfg.Guard.Renames.Floor = 9
 	cfg.Removals = config.RemovalsNever
 	cfg.DeleteAfter = config.Duration(48 * time.Hour)
+	const day = 24 * time.Hour
 	want := reconcile.RuleOptions{
 		Directory: "okta", Narrowed: "app_id=", Mode: connectors.ScopeGroups, Groups: []string{"g"}, Where: "true", Exclude: []string{"e"},
 		Push: []string{"p"}, Privileged: []string{"r"}, OnRemoved: reconcile.OnRemovedEmpty, Protect: []string{"ceo"}, Map: map[string]string{"displayName": name}, PhoneRegion: "US", RemovalsNever: true, DeleteAfter: 48 * time.Hour,
-		Guard: reconcile.DefaultLimits(),
+		Guard:  reconcile.DefaultLimits(),
+		OnCall: reconcile.OnCallOptions{Policy: reconcile.HoldOnCall, Horizon: 7 * day, HoldDisabled: 2 * day, HoldOther: 7 * day},
 	}
 	cfg.State.None, want.FloorsOnly = true, true
 	want.Guard[reconcile.AxisRenames] = reconcile.Limit{Share: 0.2, Count: 100, Floor: 9}

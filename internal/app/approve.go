@@ -14,6 +14,7 @@ import (
 
 func (a *app) newApprove() *cobra.Command {
 	var by string
+	var includeOnCall bool
 	cmd := &cobra.Command{
 		Use:   "approve <fingerprint>",
 		Short: "Say yes to one set of held changes",
@@ -21,6 +22,8 @@ func (a *app) newApprove() *cobra.Command {
 are enough. The next sync within 24 hours carries out what of exactly this set is still planned, once.
 Somebody who returns in between is left alone, somebody who is added waits in another set. Nothing is sent to
 Rootly now, and a sync that is running does not have to end first.
+
+Somebody who is on call waits in a set of their own, which is released only with --include-on-call.
 ` + exitHelp + `0 approved; 1 not.`,
 		Example: `  rootly-idp-sync status
   rootly-idp-sync approve 60cd1b7adb9b --by alice`,
@@ -31,10 +34,14 @@ Rootly now, and a sync that is running does not have to end first.
 				return err
 			}
 			return a.withStore(cmd.Context(), func(_ *pipeline, st *store.Store) error {
+				if err := wantsWord(cmd.Context(), st, args[0], includeOnCall); err != nil {
+					return err
+				}
 				return a.approve(cmd.Context(), st, args[0], name)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&includeOnCall, "include-on-call", false, "release somebody whom Rootly pages")
 	decisionFlags(cmd, &by)
 	return cmd
 }

@@ -76,10 +76,16 @@ its key and what to do. Nothing is sent.
 				return err
 			}
 			target.Close()
+			if _, err := openRootly(cfg, a.log); err != nil {
+				return err
+			}
 			valid := struct {
-				Valid bool `json:"valid"`
-			}{true}
-			return a.show(page{title: "The configuration is valid.", data: valid}, reconcile.TextOptions{})
+				Valid  bool   `json:"valid"`
+				OnCall string `json:"onCall"`
+			}{true, onCallState(cfg)}
+			return a.show(page{title: "The configuration is valid.", sections: []pageSection{
+				{title: "On call", lines: []string{valid.OnCall}},
+			}, data: valid}, reconcile.TextOptions{})
 		},
 	}
 }

@@ -103,7 +103,7 @@ func (p *pipeline) planOnly(who string) planFunc {
 
 func (p *pipeline) planner() *reconcile.Planner {
 	return &reconcile.Planner{
-		Source: p.source, Target: p.target, TargetURL: p.cfg.Target.URL, Rules: p.rules, Storeless: p.cfg.State.None, Log: p.log,
+		Source: p.source, Target: p.target, TargetURL: p.cfg.Target.URL, Rules: p.rules, Storeless: p.cfg.State.None, Pager: p.pager, Log: p.log,
 		Previous: func(ctx context.Context) (*connectors.Snapshot, error) {
 			snap, _, err := p.memory.Previous(ctx)
 			return snap, err

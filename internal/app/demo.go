@@ -80,6 +80,7 @@ type demo struct {
 	ends    sim.Endpoints
 	control *sim.Server
 	config  string
+	shift   demoShift // of whoever left while on call
 }
 
 // demoLatency is what an answer of the simulated Rootly takes: enough to watch the bar move.
@@ -103,6 +104,7 @@ func startDemo(dir, source string) (*demo, error) {
 	mux.HandleFunc("POST /next-day", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, strings.Join(d.nextDay(), "\n"))
 	})
+	mux.HandleFunc("POST /hand-over", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, d.handOver()) })
 	if d.control, err = sim.Serve(mux); err == nil {
 		err = d.writeConfig(dir)
 	}
@@ -173,6 +175,9 @@ target:
   url: `+q(d.ends.SCIMURL)+`
   token: `+q(d.ends.SCIMToken)+`
   max_rate: 0 # no pacing: this server is ours
+rootly:
+  api_url: `+q(d.ends.RootlyURL)+`
+  api_key: `+q(d.ends.RootlyAPIKey)+`
 `), 0o600)
 }
 
@@ -186,7 +191,9 @@ func (d *demo) close() error {
 
 // nextDay lets a day pass in the company, and somebody edit Rootly by hand.
 func (d *demo) nextDay() []string {
+	before := d.active()
 	told := d.sim.Company.NextDay()
+	told = append(told, d.onCall(before)...)
 	for _, u := range d.sim.SCIM.Users() {
 		if u.Active && u.ExternalID != "" {
 			err := d.sim.SCIM.EditUser(u.ID, func(u *sim.SCIMUser) { u.DisplayName = "Edited By Hand" })
@@ -257,6 +264,9 @@ func (a *app) twoDays(ctx context.Context, d *demo, p *pipeline) error {
 	if err := a.expectEmpty(ctx, p); err != nil {
 		return err
 	}
+	if err := a.coverInDemo(ctx, d, p); err != nil {
+		return err
+	}
 
 	a.heading("Next, with your own directory:")
 	a.say(`  rootly-idp-sync init       write a configuration for your directory
@@ -298,7 +308,8 @@ func (a *app) serveDemo(ctx context.Context, d *demo) error {
   rootly-idp-sync plan
   rootly-idp-sync sync
   rootly-idp-sync status
-  curl -X POST %s/next-day     # a day passes; then plan and sync again`, d.control.URL)
+  curl -X POST %[1]s/next-day     # a day passes; then plan and sync again
+  curl -X POST %[1]s/hand-over    # the shift of whoever left while on call is somebody else's`, d.control.URL)
 	a.say("\nInterrupt (Ctrl-C) to stop.")
 	<-ctx.Done()
 	return nil

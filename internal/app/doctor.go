@@ -20,7 +20,7 @@ func (a *app) newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Prove that the configuration, the state, the directory and Rootly are ready",
 		Long: `Checks one thing after the other: the configuration, the state file, each permission at the directory,
-the SCIM address, the token. Whatever fails comes with what to do. Nothing is written to Rootly.
+the SCIM address, the token, the API key if there is one. Whatever fails comes with what to do. Nothing is written to Rootly.
 ` + exitHelp + `0 everything is ready; 1 something is not.`,
 		Example: `  rootly-idp-sync doctor --config acme.yaml`,
 		Args:    cobra.NoArgs,
@@ -57,6 +57,7 @@ func (a *app) examine(ctx context.Context, cfg *config.Config, rules *reconcile.
 		examineSource(ctx, source, d)
 	}
 	a.examineTarget(ctx, cfg, d)
+	a.examineRootly(ctx, cfg, d)
 }
 
 func (a *app) examineStore(ctx context.Context, cfg *config.Config, source connectors.Connector, d *diagnosis) {

@@ -8,6 +8,7 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/notify"
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
 )
 
@@ -26,8 +27,19 @@ func (a *app) teller(p *pipeline) (func(ctx context.Context, e daemon.Ended), er
 func factsOf(e daemon.Ended, directory string) notify.Facts {
 	plan := e.Report.Plan
 	f := notify.Facts{
-		Planned: !plan.At.IsZero(), Managed: plan.Counts.Managed, Held: plan.Sets, NextApproval: e.Next,
+		Planned: !plan.At.IsZero(), Managed: plan.Counts.Managed, NextApproval: e.Next,
 		Quarantine: e.Quarantine, LastGood: e.LastGood, Reload: e.Reload,
+	}
+	for _, s := range plan.Sets {
+		if s.Axis != reconcile.AxisOnCall { // told below, by person
+			f.Held = append(f.Held, s)
+		}
+	}
+	if o := plan.OnCall; o != nil {
+		f.OnCall, f.Released = leaversOf(o.Held), leaversOf(o.Released)
+		if o.Refused {
+			f.APIKeyError = o.Error
+		}
 	}
 	for _, c := range plan.Contested() {
 		f.Writers = append(f.Writers, notify.Contested{Object: c.Object, What: c.What, Times: c.Times})
@@ -42,4 +54,12 @@ func factsOf(e daemon.Ended, directory string) notify.Facts {
 		f.Refusals = append(f.Refusals, notify.Refusal{Side: directory, Error: e.Error()})
 	}
 	return f
+}
+
+func leaversOf(held []reconcile.OnCallHold) []notify.Leaver {
+	var out []notify.Leaver
+	for _, h := range held {
+		out = append(out, notify.Leaver{ID: h.Object.Source, UserName: h.Object.Name, Schedule: h.Schedule, Until: h.Until})
+	}
+	return out
 }

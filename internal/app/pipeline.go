@@ -126,6 +126,7 @@ func ruleOptions(cfg *config.Config) reconcile.RuleOptions {
 			reconcile.AxisPrivileged:    limit(cfg.Guard.Privileged),
 			reconcile.AxisRenames:       limit(cfg.Guard.Renames),
 		},
+		OnCall: onCallRules(cfg.OnCall),
 	}
 	for attr, expr := range map[string]*string{
 		reconcile.AttrUserName: cfg.Map.UserName, reconcile.AttrExternalID: cfg.Map.ExternalID,
@@ -222,6 +223,7 @@ type pipeline struct {
 	rules  *reconcile.Rules
 	source connectors.Connector
 	target *scimclient.Client
+	pager  reconcile.Pager // nil when nobody is to be asked about
 	memory memory
 	log    *slog.Logger
 }
@@ -240,6 +242,9 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 		return nil, err
 	}
 	if p.target, err = openTarget(cfg, a.log); err != nil {
+		return nil, err
+	}
+	if p.pager, err = openPager(cfg, a.log); err != nil {
 		return nil, err
 	}
 	if cfg.State.None {

@@ -74,6 +74,7 @@ func (a *app) runPlan(ctx context.Context, o planOptions) (code exitCode, err er
 		}
 		a.note("The plan is in %s. Next: rootly-idp-sync apply %s", o.out, o.out)
 	}
+	a.noteUnasked(p.cfg, plan)
 	return codeOfPlan(plan), a.show(plan, reconcile.TextOptions{Limit: o.limit})
 }
 

@@ -269,11 +269,11 @@ func (h heldStatus) section() pageSection {
 	s.lines = append(s.lines, h.Reason, "first held "+stamp(h.Created))
 	switch h.State {
 	case store.HeldWaiting:
-		s.lines = append(s.lines, "if it is right: rootly-idp-sync approve "+h.Fingerprint)
+		s.lines = append(s.lines, "if it is right: "+h.Approval())
 	case store.HeldApproved:
 		s.lines = append(s.lines, fmt.Sprintf("approved by %s until %s: the next sync carries out what of it is still planned", h.By, stamp(h.Until)))
 	case store.HeldLapsed:
-		s.lines = append(s.lines, fmt.Sprintf("approved by %s at %s, and not used in time; if it is still right: rootly-idp-sync approve %s", h.By, stamp(h.Approved), h.Fingerprint))
+		s.lines = append(s.lines, fmt.Sprintf("approved by %s at %s, and not used in time; if it is still right: %s", h.By, stamp(h.Approved), h.Approval()))
 	case store.HeldUsed:
 		s.lines = append(s.lines, fmt.Sprintf("approved by %s, carried out in cycle %d at %s", h.By, h.Cycle, stamp(h.Used)))
 	}

@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/store", "internal/notify", "internal/rootly", "internal/sim"},
 	"internal/daemon":     {"config", "connectors", "reconcile", "internal/store", "internal/notify", "internal/rootly"},
 	"internal/store":      {"connectors", "reconcile"},
+	"internal/rootly":     {"connectors", "connectors/wire", "reconcile"},
 	"internal/notify":     {"reconcile"},
 	"reconcile":           {"connectors", "scimclient"},
 	// Test support: the table of leaving, which each connector walks.

@@ -51,8 +51,11 @@ func (x *exchange) say(status int, mediaType string, body []byte) {
 }
 
 func (x *exchange) mediaType() string {
-	if x.side == SideSCIM {
+	switch x.side {
+	case SideSCIM:
 		return scimMediaType
+	case SideRootly:
+		return rootlyMediaType
 	}
 	return "application/json"
 }
@@ -63,6 +66,8 @@ func (x *exchange) refuse(status, inBody int) {
 	switch x.side {
 	case SideGraph:
 		body = graphRefusal(inBody).body("fault", time.Now())
+	case SideRootly:
+		body = rootlyRefusal{inBody, http.StatusText(inBody)}.body()
 	case SideGoogle:
 		body = googleRefusal(inBody).body(inBody)
 	case SideOkta:
@@ -104,7 +109,8 @@ func Gateway(status int) Fault {
 }
 
 // TooMany answers 429 before any effect. retryAfter goes into the Retry-After header as it is: seconds, a date, or
-// nothing. On the Okta side the rate-limit headers say that the window opens in a second.
+// nothing. On the sides of Okta and of Rootly's REST API the rate-limit headers say that the window opens
+// in a second.
 func TooMany(retryAfter string) Fault {
 	return Fault{"429", func(x *exchange) {
 		if retryAfter != "" {
@@ -116,6 +122,10 @@ func TooMany(retryAfter string) Fault {
 			x.Header().Set("X-Rate-Limit-Limit", "600")
 			x.Header().Set("X-Rate-Limit-Remaining", "0")
 			x.Header().Set("X-Rate-Limit-Reset", strconv.FormatInt(now.Add(time.Second).Unix(), 10))
+		}
+		if x.side == SideRootly {
+			x.Header().Set("RateLimit-Remaining", "0")
+			x.Header().Set("RateLimit-Reset", strconv.FormatInt(time.Now().Add(time.Second).Unix(), 10))
 		}
 		x.refuse(http.StatusTooManyRequests, http.StatusTooManyRequests)
 	}}
@@ -215,8 +225,8 @@ func onList(name string, rewrite func([]json.RawMessage) []json.RawMessage) Faul
 	}}
 }
 
-// listKeys are where an object holds the page of a listing: SCIM's, Graph's and Google's.
-var listKeys = []string{"Resources", "value", "users", "groups", "members"}
+// listKeys are where an object holds the page of a listing: SCIM's, Graph's, Google's and Rootly's.
+var listKeys = []string{"Resources", "value", "users", "groups", "members", "data"}
 
 func rewriteList(body []byte, rewrite func([]json.RawMessage) []json.RawMessage) []byte {
 	var list []json.RawMessage
@@ -270,13 +280,15 @@ func RepeatPage() Fault {
 		a := x.answer(x.request)
 		q := x.request.URL.Query()
 		start := q.Get("startIndex")
-		if q.Get("after") == "" && q.Get("$skiptoken") == "" && q.Get("pageToken") == "" && q.Get("cursor") == "" && (start == "" || start == "1") {
+		number := q.Get("page[number]")
+		if (number == "" || number == "1") && q.Get("after") == "" && q.Get("$skiptoken") == "" && q.Get("pageToken") == "" && q.Get("cursor") == "" && (start == "" || start == "1") {
 			x.send(a, a.body.Bytes())
 			return
 		}
 		q.Del("after")
 		q.Del("$skiptoken")
 		q.Del("pageToken")
+		q.Del("page[number]")
 		if q.Has("startIndex") {
 			q.Set("startIndex", "1")
 		}

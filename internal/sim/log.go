@@ -20,6 +20,7 @@ const (
 	SideGraph  Side = "graph"  // with the token endpoint of its tenant
 	SideGoogle Side = "google" // with its token endpoint and IAM
 	SideSCIM   Side = "scim"
+	SideRootly Side = "rootly" // Rootly's REST API
 )
 
 // An Entry is one request as the server saw it.

@@ -213,20 +213,27 @@ func parseDocument(t *testing.T, text []byte) document {
 
 var templated = regexp.MustCompile(`\\\{[^}]*\\\}`)
 
-// schema finds the schema of an answer.
+// schema finds the schema of an answer to a GET.
 func (d document) schema(t *testing.T, path string, status int) node {
+	t.Helper()
+	return d.answer(t, "get", path, status)
+}
+
+func (d document) answer(t *testing.T, method, path string, status int) node {
 	t.Helper()
 	path, _, _ = strings.Cut(path, "?")
 	for template, item := range d["paths"].(node) {
 		if !regexp.MustCompile("^" + templated.ReplaceAllString(regexp.QuoteMeta(template), `[^/]+`) + "$").MatchString(path) {
 			continue
 		}
-		responses := item.(node)["get"].(node)["responses"].(node)
+		responses := item.(node)[method].(node)["responses"].(node)
 		response, ok := responses[fmt.Sprint(status)].(node)
 		if !ok {
 			t.Fatalf("%s: the description has no answer %d", path, status)
 		}
-		return d.resolve(response)["content"].(node)["application/json"].(node)["schema"].(node)
+		for _, content := range d.resolve(response)["content"].(node) { // each answer has one media type
+			return content.(node)["schema"].(node)
+		}
 	}
 	t.Fatalf("%s is not described", path)
 	return nil

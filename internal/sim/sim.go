@@ -1,5 +1,5 @@
 // Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
-// Google's Directory API and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
+// Google's Directory API, as a strict SCIM 2.0 server in Rootly's manner and as Rootly's REST API, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -19,6 +19,7 @@ type Config struct {
 	Graph  GraphOptions
 	Google GoogleOptions
 	SCIM   SCIMOptions
+	Rootly RootlyOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
 	LogLimit int
 }
@@ -30,13 +31,14 @@ type Sim struct {
 	Graph   *Graph
 	Google  *Google
 	SCIM    *SCIM
+	Rootly  *Rootly
 	Faults  *Faults
 	Log     *Log
 
-	okta, graph, google, scim http.Handler // with faults and log
-	token                     string
-	scimToken                 string
-	servers                   []*Server
+	okta, graph, google, scim, rootly http.Handler // with faults and log
+	token                             string
+	scimToken                         string
+	servers                           []*Server
 }
 
 // Endpoints are what a configuration needs to know.
@@ -56,6 +58,9 @@ type Endpoints struct {
 
 	GoogleURL   string // GoogleKeyFile makes the service account's key file for it
 	GoogleAdmin string
+
+	RootlyURL    string // of the REST API, without /v1
+	RootlyAPIKey string
 }
 
 // New founds the company and sets up the servers. Nothing runs until Start.
@@ -76,13 +81,15 @@ func New(cfg Config) *Sim {
 	s.google = s.Log.Wrap(SideGoogle, s.Faults.Wrap(SideGoogle, s.Google))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
+	s.Rootly = NewRootly(s.SCIM, cfg.Seed, cfg.Rootly)
+	s.rootly = s.Log.Wrap(SideRootly, s.Faults.Wrap(SideRootly, s.Rootly))
 	return s
 }
 
 // Start serves all sides on free ports of 127.0.0.1 until Close.
 func (s *Sim) Start() (Endpoints, error) {
 	var urls []string
-	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.scim} {
+	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.scim, s.rootly} {
 		server, err := Serve(h)
 		if err != nil {
 			return Endpoints{}, errors.Join(err, s.Close())
@@ -90,7 +97,7 @@ func (s *Sim) Start() (Endpoints, error) {
 		s.servers = append(s.servers, server)
 		urls = append(urls, server.URL)
 	}
-	return s.endpoints(urls[0], urls[1], urls[2], urls[3]), nil
+	return s.endpoints(urls), nil
 }
 
 // Close stops what Start has started and returns when the last request has ended. The company and the servers'
@@ -110,6 +117,7 @@ const (
 	inProcessGraph  = "graph.example"
 	inProcessGoogle = "admin.google.example"
 	inProcessSCIM   = "rootly.example"
+	inProcessRootly = "api.rootly.example"
 )
 
 // InProcess returns endpoints that exist only behind the transport beside them: no socket, no goroutine that stays.
@@ -124,18 +132,25 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 			s.google.ServeHTTP(w, r)
 		case inProcessSCIM:
 			s.scim.ServeHTTP(w, r)
+		case inProcessRootly:
+			s.rootly.ServeHTTP(w, r)
 		default:
 			panic(http.ErrAbortHandler) // nobody answers there
 		}
 	})
-	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessGraph, "https://"+inProcessGoogle, "https://"+inProcessSCIM), Transport(byHost)
+	return s.endpoints([]string{
+		"https://" + inProcessOkta, "https://" + inProcessGraph, "https://" + inProcessGoogle, "https://" + inProcessSCIM, "https://" + inProcessRootly,
+	}), Transport(byHost)
 }
 
-func (s *Sim) endpoints(okta, graph, google, scim string) Endpoints {
+// endpoints are those of the sides in the order in which Start serves them.
+func (s *Sim) endpoints(urls []string) Endpoints {
+	okta, graph, google, scim := urls[0], urls[1], urls[2], urls[3]
 	return Endpoints{
 		OktaURL: okta, OktaToken: s.token, AppID: s.Company.AppID(), SCIMURL: scim + SCIMBase, SCIMToken: s.scimToken,
 		GraphURL: graph + GraphBase, AuthorityURL: graph, TenantID: s.Graph.options.TenantID, ClientID: s.Graph.options.ClientID,
 		ClientSecret: s.Graph.options.Secret, AppClientID: s.Graph.AppClientID(),
 		GoogleURL: google, GoogleAdmin: s.Google.options.Admin,
+		RootlyURL: urls[4], RootlyAPIKey: s.Rootly.options.APIKey,
 	}
 }

@@ -121,6 +121,15 @@ func (s *Store) Approve(ctx context.Context, prefix, by string) (reconcile.HeldS
 	return set, nil
 }
 
+// Waiting returns the set that Approve would say yes to.
+func (s *Store) Waiting(ctx context.Context, prefix string) (reconcile.HeldSet, error) {
+	records, err := s.HeldSets(ctx)
+	if err != nil {
+		return reconcile.HeldSet{}, err
+	}
+	return approve(records, prefix, "nobody yet", s.now())
+}
+
 // minPrefix is how much of a fingerprint must be given: less is a typing error away from another set.
 const minPrefix = 6
 
