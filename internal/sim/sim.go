@@ -18,6 +18,7 @@ type Config struct {
 	Okta   OktaOptions
 	Graph  GraphOptions
 	Google GoogleOptions
+	LDAP   LDAPOptions
 	SCIM   SCIMOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
 	LogLimit int
@@ -29,6 +30,7 @@ type Sim struct {
 	Okta    *Okta
 	Graph   *Graph
 	Google  *Google
+	LDAP    *LDAP // has faults and a log of its own, and no place in Endpoints
 	SCIM    *SCIM
 	Faults  *Faults
 	Log     *Log
@@ -73,6 +75,7 @@ func New(cfg Config) *Sim {
 	s.Graph = NewGraph(s.Company, cfg.Graph)
 	s.graph = s.Log.Wrap(SideGraph, s.Faults.Wrap(SideGraph, s.Graph))
 	s.Google = NewGoogle(s.Company, cfg.Google)
+	s.LDAP = NewLDAP(s.Company, cfg.LDAP)
 	s.google = s.Log.Wrap(SideGoogle, s.Faults.Wrap(SideGoogle, s.Google))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))

@@ -1,0 +1,168 @@
+package ldap
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+)
+
+// dialTimeout bounds the way to one server, the signing in included, before the next one is tried.
+const dialTimeout = 15 * time.Second
+
+// A link is a connection that the reader has signed in on.
+type link struct {
+	conn    *ldap.Conn
+	raw     net.Conn
+	server  server
+	timeout time.Duration
+	flavor  func() Flavor
+}
+
+// connect signs in at the first of the servers that can be reached. A refusal of the password is no reason to try the
+// next one: that would lock the reader out.
+func (c *Connector) connect(ctx context.Context, servers []server) (*link, error) {
+	var errs []error
+	for i, s := range servers {
+		l, err := c.open(ctx, s)
+		if err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, errUnreachable) || ctx.Err() != nil {
+			return nil, err
+		}
+		errs = append(errs, err)
+		if i+1 < len(servers) {
+			c.log.Warn("a directory server cannot be used, trying the next one", "server", s.url, "error", err)
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// nearby are the servers for a question after a reading: the machine that was read first, for another may lag.
+func (c *Connector) nearby() []server {
+	if last := c.last.Load(); last != nil {
+		return append([]server{*last}, c.servers...)
+	}
+	return c.servers
+}
+
+func (c *Connector) open(ctx context.Context, s server) (*link, error) {
+	l := &link{server: s, timeout: c.opts.Timeout, flavor: c.flavor}
+	connecting := "connecting to " + s.url
+	err := within(ctx, min(dialTimeout, c.opts.Timeout), connecting, func(ctx context.Context) error {
+		raw, err := c.opts.Dial(ctx, "tcp", s.address)
+		if err != nil {
+			return err
+		}
+		l.raw = raw
+		// A name may lead to several machines; whatever else is read comes from this one.
+		if addr, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
+			l.server.address = addr.String()
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		return nil, c.refusal(connecting, err)
+	}
+	err = within(ctx, min(dialTimeout, c.opts.Timeout), connecting, func(ctx context.Context) error {
+		return c.encrypt(ctx, l)
+	}, l.raw)
+	if err != nil {
+		l.raw.Close()
+		return nil, c.refusal(connecting, err)
+	}
+	l.conn = ldap.NewConn(l.raw, s.tls || c.opts.StartTLS)
+	l.conn.Start()
+	step := "signing in to " + s.url
+	err = l.do(ctx, step, func() error { return l.conn.Bind(c.opts.BindDN, c.opts.Password()) })
+	if err != nil {
+		l.close()
+		return nil, c.refusal(step, err)
+	}
+	return l, nil
+}
+
+// encrypt puts TLS on the connection, for ldap:// after having asked for it.
+func (c *Connector) encrypt(ctx context.Context, l *link) error {
+	if !l.server.tls {
+		if !c.opts.StartTLS {
+			return nil
+		}
+		if err := askStartTLS(l.raw); err != nil {
+			return err
+		}
+	}
+	secure := tls.Client(l.raw, &tls.Config{RootCAs: c.roots, ServerName: l.server.host, MinVersion: tls.VersionTLS12})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	l.raw = secure
+	return nil
+}
+
+const startTLS = "1.3.6.1.4.1.1466.20037"
+
+// askStartTLS is done here and not by go-ldap, which loses the reason why a certificate is refused.
+func askStartTLS(raw net.Conn) error {
+	request := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSequence, nil, "LDAP Request")
+	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "MessageID"))
+	extended := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "Start TLS")
+	extended.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, startTLS, "TLS Extended Command"))
+	request.AppendChild(extended)
+	if _, err := raw.Write(request.Bytes()); err != nil {
+		return err
+	}
+	// ReadPacket takes no byte more than the answer, after which the handshake begins.
+	answer, err := ber.ReadPacket(raw)
+	if err != nil {
+		return err
+	}
+	return ldap.GetLDAPError(answer)
+}
+
+// flavor is the one that is known so far.
+func (c *Connector) flavor() Flavor {
+	if p := c.profile.Load(); p != nil {
+		return p.flavor
+	}
+	return cmp.Or(c.opts.Flavor, FlavorAuto)
+}
+
+// close ends the connection and returns when its goroutines have ended.
+func (l *link) close() {
+	l.raw.Close() // first: go-ldap's own Close waits for a request that is being written
+	l.conn.Close()
+}
+
+// do runs one request. A context that ends, or an answer that takes too long, closes the connection. go-ldap's own
+// timeout is not used, because it drops a single entry of an answer when its reader is late, and goes on.
+func (l *link) do(ctx context.Context, step string, f func() error) error {
+	return within(ctx, l.timeout, step, func(context.Context) error { return f() }, l.raw)
+}
+
+// within runs f, which may wait on conn, for a limited time.
+func within(ctx context.Context, limit time.Duration, step string, f func(context.Context) error, conn net.Conn) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("ldap: %s: %w", step, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if conn != nil {
+		defer context.AfterFunc(limited, func() { conn.Close() })()
+	}
+	err := f(limited)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("ldap: %s: %w", step, ctx.Err())
+	case limited.Err() != nil:
+		return errTimeout
+	}
+	return err
+}
