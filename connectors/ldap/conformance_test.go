@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 	var damages, answers []string
 	for name, f := range faults() {
 		for where, match := range map[string]func(sim.LDAPSearch) bool{
-			"people, first page": page(0, people), "people, last page": page(3, people), "groups, first page": page(0, names), "groups, last page": page(1, names),
+			"people, first page": onPage(0, people), "people, last page": onPage(3, people), "groups, first page": onPage(0, names), "groups, last page": onPage(1, names),
 		} {
 			key := where + "/" + name
 			places[key] = place{f, match}

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -8,18 +9,16 @@ import (
 	"fmt"
 	"net"
 	"time"
-
-	ber "github.com/go-asn1-ber/asn1-ber"
-	"github.com/go-ldap/ldap/v3"
 )
 
 // dialTimeout bounds the way to one server, the signing in included, before the next one is tried.
 const dialTimeout = 15 * time.Second
 
-// A link is a connection that the reader has signed in on.
+// A link is a connection that the reader has signed in on. One goroutine uses it at a time.
 type link struct {
-	conn    *ldap.Conn
 	raw     net.Conn
+	in      *bufio.Reader
+	sent    int // the number of the last request
 	server  server
 	timeout time.Duration
 	flavor  func() Flavor
@@ -61,7 +60,7 @@ func (c *Connector) open(ctx context.Context, s server) (*link, error) {
 		if err != nil {
 			return err
 		}
-		l.raw = raw
+		l.raw, l.in = raw, bufio.NewReader(raw)
 		// A name may lead to several machines; whatever else is read comes from this one.
 		if addr, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 			l.server.address = addr.String()
@@ -78,10 +77,8 @@ func (c *Connector) open(ctx context.Context, s server) (*link, error) {
 		l.raw.Close()
 		return nil, c.refusal(connecting, err)
 	}
-	l.conn = ldap.NewConn(l.raw, s.tls || c.opts.StartTLS)
-	l.conn.Start()
 	step := "signing in to " + s.url
-	err = l.do(ctx, step, func() error { return l.conn.Bind(c.opts.BindDN, c.opts.Password()) })
+	err = l.do(ctx, step, func() error { return l.bind(c.opts.BindDN, c.opts.Password()) })
 	if err != nil {
 		l.close()
 		return nil, c.refusal(step, err)
@@ -95,36 +92,19 @@ func (c *Connector) encrypt(ctx context.Context, l *link) error {
 		if !c.opts.StartTLS {
 			return nil
 		}
-		if err := askStartTLS(l.raw); err != nil {
+		if err := l.askStartTLS(); err != nil {
 			return err
+		}
+		if l.in.Buffered() > 0 {
+			return fmt.Errorf("%w: something came before the connection was encrypted", errMessage)
 		}
 	}
 	secure := tls.Client(l.raw, &tls.Config{RootCAs: c.roots, ServerName: l.server.host, MinVersion: tls.VersionTLS12})
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
-	l.raw = secure
+	l.raw, l.in = secure, bufio.NewReaderSize(secure, 1<<16)
 	return nil
-}
-
-const startTLS = "1.3.6.1.4.1.1466.20037"
-
-// askStartTLS is done here and not by go-ldap, which loses the reason why a certificate is refused.
-func askStartTLS(raw net.Conn) error {
-	request := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSequence, nil, "LDAP Request")
-	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "MessageID"))
-	extended := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "Start TLS")
-	extended.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, startTLS, "TLS Extended Command"))
-	request.AppendChild(extended)
-	if _, err := raw.Write(request.Bytes()); err != nil {
-		return err
-	}
-	// ReadPacket takes no byte more than the answer, after which the handshake begins.
-	answer, err := ber.ReadPacket(raw)
-	if err != nil {
-		return err
-	}
-	return ldap.GetLDAPError(answer)
 }
 
 // flavor is the one that is known so far.
@@ -135,14 +115,9 @@ func (c *Connector) flavor() Flavor {
 	return cmp.Or(c.opts.Flavor, FlavorAuto)
 }
 
-// close ends the connection and returns when its goroutines have ended.
-func (l *link) close() {
-	l.raw.Close() // first: go-ldap's own Close waits for a request that is being written
-	l.conn.Close()
-}
+func (l *link) close() { l.raw.Close() }
 
-// do runs one request. A context that ends, or an answer that takes too long, closes the connection. go-ldap's own
-// timeout is not used, because it drops a single entry of an answer when its reader is late, and goes on.
+// do runs requests. A context that ends, or an answer that takes too long, closes the connection.
 func (l *link) do(ctx context.Context, step string, f func() error) error {
 	return within(ctx, l.timeout, step, func(context.Context) error { return f() }, l.raw)
 }

@@ -33,25 +33,26 @@ func refusal(step string, err error, f Flavor) error {
 	if _, ok := errors.AsType[*connectors.Error](err); ok || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	if errors.Is(err, errMessage) {
+		return connectors.Damaged(vendor, step, "%v", err)
+	}
 	e := &connectors.Error{Directory: vendor, Step: step}
-	answered, ok := errors.AsType[*ldap.Error](err)
-	if !ok || answered.ResultCode >= ldap.ErrorNetwork {
+	answered, ok := errors.AsType[*refused](err)
+	if !ok {
 		e.Err = errUnreachable
 		e.Summary, e.Remedy = network(err)
 		return e
 	}
-	e.Code = fmt.Sprintf("%d %s", answered.ResultCode, ldap.LDAPResultCodeMap[answered.ResultCode])
-	if answered.Err != nil {
-		e.Summary = clean(answered.Err.Error())
-	}
+	e.Code = fmt.Sprintf("%d %s", answered.code, resultName(answered.code))
+	e.Summary = clean(answered.text)
 	e.Remedy = remedy(answered, f)
-	switch answered.ResultCode {
+	switch answered.code {
 	case ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultServerDown:
 		e.Err = errUnreachable
 	case ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultTimeLimitExceeded, ldap.LDAPResultAdminLimitExceeded, ldap.LDAPResultReferral, 9: // 9 is partialResults
 		e.Err = errPartial
 	}
-	if words := accountState(answered, f); words != "" {
+	if words := accountState(answered); words != "" {
 		e.Summary = words
 	}
 	return e
@@ -109,11 +110,19 @@ func certified(cert *x509.Certificate) []string {
 	return names
 }
 
+// isResult tells whether an error is the server's answer with this code.
+func isResult(err error, code int) bool {
+	r, ok := errors.AsType[*refused](err)
+	return ok && r.code == code
+}
+
 // remedy says what to do about an answer other than success.
-func remedy(e *ldap.Error, f Flavor) string {
-	switch e.ResultCode {
-	case ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultAdminLimitExceeded:
+func remedy(e *refused, f Flavor) string {
+	switch e.code {
+	case ldap.LDAPResultSizeLimitExceeded:
 		return limits(f)
+	case ldap.LDAPResultAdminLimitExceeded:
+		return "set a smaller page_size, or " + limits(f)
 	case ldap.LDAPResultTimeLimitExceeded:
 		return "raise the reader's time limit, or index what user_filter and group_filter ask for"
 	case ldap.LDAPResultStrongAuthRequired, ldap.LDAPResultConfidentialityRequired:
@@ -153,7 +162,7 @@ func remedy(e *ldap.Error, f Flavor) string {
 func limits(f Flavor) string {
 	switch f {
 	case FlavorAD:
-		return "raise MaxPageSize or MaxResultSetSize in the domain's query policy, or set a smaller page_size"
+		return "set a page_size of 1000 or less, or raise MaxPageSize in the domain's query policy"
 	case Flavor389, FlavorFreeIPA:
 		return "set nsSizeLimit, nsPagedSizeLimit and nsLookThroughLimit of the reader's entry to -1"
 	}
@@ -163,11 +172,8 @@ func limits(f Flavor) string {
 // A subCode is what Active Directory adds to a refused password.
 var subCodePattern = regexp.MustCompile(`\bdata ([0-9a-fA-F]+)\b`)
 
-func subCode(e *ldap.Error) string {
-	if e.Err == nil {
-		return ""
-	}
-	m := subCodePattern.FindStringSubmatch(e.Err.Error())
+func subCode(e *refused) string {
+	m := subCodePattern.FindStringSubmatch(e.text)
 	if m == nil {
 		return ""
 	}
@@ -187,8 +193,8 @@ var subCodes = map[string]struct{ words, remedy string }{
 }
 
 // accountState says in words what a domain controller's sub-code means.
-func accountState(e *ldap.Error, _ Flavor) string {
-	if e.ResultCode != ldap.LDAPResultInvalidCredentials {
+func accountState(e *refused) string {
+	if e.code != ldap.LDAPResultInvalidCredentials {
 		return ""
 	}
 	code := subCode(e)

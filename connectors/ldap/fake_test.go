@@ -5,13 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // domain is how the simulated domain is read.
 func domain(s *sim.LDAP, q connectors.Query) Options {
@@ -47,7 +43,7 @@ func names(s sim.LDAPSearch) bool   { return s.Filter == "(objectClass=group)" }
 func entries(s sim.LDAPSearch) bool { return !s.Subtree && s.Base != "" }
 func byID(s sim.LDAPSearch) bool    { return strings.Contains(s.Filter, "(objectGUID=") }
 
-func page(n int, which func(sim.LDAPSearch) bool) func(sim.LDAPSearch) bool {
+func onPage(n int, which func(sim.LDAPSearch) bool) func(sim.LDAPSearch) bool {
 	return func(s sim.LDAPSearch) bool { return s.Page == n && which(s) }
 }
 

@@ -140,13 +140,13 @@ const activeDirectory = "1.2.840.113556.1.4.800"
 // detect reads the flavor from the server's root entry.
 func detect(ctx context.Context, l *link) (Flavor, error) {
 	const step = "reading the server's root entry"
-	root, err := l.read(ctx, step, "", []string{"objectClass", "supportedCapabilities", "vendorName", "ipaTopologyPluginVersion", "ipaDomainLevel"})
+	root, err := l.read(ctx, "", "objectClass", "supportedCapabilities", "vendorName", "ipaTopologyPluginVersion", "ipaDomainLevel")
 	if err != nil {
 		return "", err
 	}
 	if root != nil {
 		has := func(attribute, part string) bool {
-			for _, v := range root.GetEqualFoldAttributeValues(attribute) {
+			for _, v := range root.values(attribute) {
 				if strings.Contains(strings.ToLower(v), part) {
 					return true
 				}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
@@ -25,7 +23,7 @@ func (c *Connector) listGroups(ctx context.Context, l *link, p profile) ([]group
 	for _, base := range c.places.groups {
 		s := search{step: "listing the groups below " + base.text, base: base.text, filter: p.groupFilter,
 			attributes: []string{p.names.ID, p.names.GroupName, p.names.Email}}
-		err := c.list(ctx, l, s, func(e *ldap.Entry) error {
+		err := c.list(ctx, l, s, func(e *entry) error {
 			g, err := p.group(s.step, e)
 			all = append(all, g)
 			return err
@@ -52,19 +50,19 @@ func (c *Connector) listGroups(ctx context.Context, l *link, p profile) ([]group
 }
 
 // group maps one entry. A group without a name is called by its DN.
-func (p profile) group(step string, e *ldap.Entry) (group, error) {
+func (p profile) group(step string, e *entry) (group, error) {
 	id, err := p.id(step, e)
 	if err != nil {
 		return group{}, err
 	}
-	at, err := parseName(e.DN)
+	at, err := parseName(strings.Clone(e.dn))
 	if err != nil {
 		return group{}, connectors.Damaged(vendor, step, "%v", err)
 	}
-	a := fieldsOf(e)
+	a := fields{e}
 	g := group{Group: connectors.Group{ID: connectors.GroupID(id), Name: a.first(p.names.GroupName), Email: a.first(p.names.Email)}, at: at}
 	if g.Name == "" {
-		g.Name = e.DN
+		g.Name = g.at.text
 	}
 	return g, nil
 }

@@ -13,24 +13,24 @@ import (
 
 // id reads an entry's immutable id. Without one nothing can be said about the entry, and a reader without the right to
 // see ids would take everybody away.
-func (p profile) id(step string, e *ldap.Entry) (string, error) {
-	values := valuesOf(e, p.names.ID)
+func (p profile) id(step string, e *entry) (string, error) {
+	values := e.values(p.names.ID)
 	if len(values) != 1 || len(values[0]) == 0 {
 		return "", &connectors.Error{Directory: vendor, Step: step, Err: connectors.ErrDamaged,
-			Summary: fmt.Sprintf("%s has %d values of %s, which is its id", e.DN, len(values), p.names.ID),
+			Summary: fmt.Sprintf("%s has %d values of %s, which is its id", e.dn, len(values), p.names.ID),
 			Remedy:  "give the reader the right to read the attribute " + p.names.ID + ", or name another one as attributes.id"}
 	}
 	if p.binaryID() {
-		id, err := formatGUID(values[0])
+		id, err := formatGUID([]byte(values[0]))
 		if err != nil {
-			return "", connectors.Damaged(vendor, step, "%s: %s: %v", e.DN, p.names.ID, err)
+			return "", connectors.Damaged(vendor, step, "%s: %s: %v", e.dn, p.names.ID, err)
 		}
 		return id, nil
 	}
-	if !utf8.Valid(values[0]) {
-		return hex.EncodeToString(values[0]), nil
+	if !utf8.ValidString(values[0]) {
+		return hex.EncodeToString([]byte(values[0])), nil
 	}
-	return string(values[0]), nil
+	return strings.Clone(values[0]), nil
 }
 
 // idFilter is the filter that means one id.
@@ -67,14 +67,4 @@ func parseGUID(s string) ([]byte, error) {
 	b[0], b[1], b[2], b[3] = b[3], b[2], b[1], b[0]
 	b[4], b[5], b[6], b[7] = b[5], b[4], b[7], b[6]
 	return b, nil
-}
-
-// valuesOf are the values of an attribute, whose name's case does not count.
-func valuesOf(e *ldap.Entry, attribute string) [][]byte {
-	for _, a := range e.Attributes {
-		if strings.EqualFold(a.Name, attribute) {
-			return a.ByteValues
-		}
-	}
-	return nil
 }

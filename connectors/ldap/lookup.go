@@ -63,7 +63,7 @@ func (c *Connector) lookup(ctx context.Context, l *link, p profile, id connector
 		return connectors.Found{}, err
 	}
 	if c.opts.DisabledFilter != "" {
-		disabled, err := l.matches(ctx, step, e.DN, c.opts.DisabledFilter)
+		disabled, err := l.matches(ctx, step, e.dn, c.opts.DisabledFilter)
 		if err != nil {
 			return connectors.Found{}, err
 		}
@@ -72,14 +72,14 @@ func (c *Connector) lookup(ctx context.Context, l *link, p profile, id connector
 		}
 	}
 	found := connectors.Found{Known: true, User: one.User}
-	at, err := parseName(e.DN)
+	at, err := parseName(e.dn)
 	if err != nil {
 		return connectors.Found{}, connectors.Damaged(vendor, step, "%v", err)
 	}
 	if found.Outside = c.places.outside(at); found.Outside != "" {
 		return found, nil
 	}
-	switch in, err := l.matches(ctx, step, e.DN, p.userFilter); {
+	switch in, err := l.matches(ctx, step, e.dn, p.userFilter); {
 	case err != nil:
 		return connectors.Found{}, err
 	case !in:
@@ -95,14 +95,14 @@ func (c *Connector) lookup(ctx context.Context, l *link, p profile, id connector
 }
 
 // byID finds the one entry with an id; nil means that there is none.
-func (c *Connector) byID(ctx context.Context, l *link, p profile, step, id string, attributes []string, controls ...ldap.Control) (*ldap.Entry, error) {
+func (c *Connector) byID(ctx context.Context, l *link, p profile, step, id string, attributes []string, controls ...ldap.Control) (*entry, error) {
 	filter, err := p.idFilter(id)
 	if err != nil {
 		return nil, err
 	}
 	s := search{step: step, base: c.places.base.text, filter: filter, attributes: attributes, controls: controls}
-	var hits []*ldap.Entry
-	err = c.list(ctx, l, s, func(e *ldap.Entry) error {
+	var hits []*entry
+	err = c.list(ctx, l, s, func(e *entry) error {
 		got, err := p.id(step, e)
 		if err == nil && !strings.EqualFold(got, id) {
 			err = connectors.Damaged(vendor, step, "it is about %q", got)
@@ -114,7 +114,7 @@ func (c *Connector) byID(ctx context.Context, l *link, p profile, step, id strin
 	case err != nil || len(hits) == 0:
 		return nil, err
 	case len(hits) > 1:
-		return nil, fmt.Errorf("ldap: %s: %s and %s have the same %s (choose another attributes.id)", step, hits[0].DN, hits[1].DN, p.names.ID)
+		return nil, fmt.Errorf("ldap: %s: %s and %s have the same %s (choose another attributes.id)", step, hits[0].dn, hits[1].dn, p.names.ID)
 	}
 	return hits[0], nil
 }
@@ -122,7 +122,7 @@ func (c *Connector) byID(ctx context.Context, l *link, p profile, step, id strin
 // lookupDeleted looks among what Active Directory keeps of deleted people. A reader without that right sees nothing.
 func (c *Connector) lookupDeleted(ctx context.Context, l *link, p profile, id connectors.UserID) (connectors.Found, error) {
 	const step = "looking among the deleted objects"
-	root, err := l.read(ctx, step, "", []string{"defaultNamingContext"})
+	root, err := l.read(ctx, "", "defaultNamingContext")
 	if err != nil {
 		return connectors.Found{}, err
 	}
@@ -133,15 +133,15 @@ func (c *Connector) lookupDeleted(ctx context.Context, l *link, p profile, id co
 	if err != nil {
 		return connectors.Found{}, err
 	}
-	s := search{step: step, base: root.GetEqualFoldAttributeValue("defaultNamingContext"), filter: "(&(isDeleted=TRUE)" + filter + ")",
+	s := search{step: step, base: fields{root}.first("defaultNamingContext"), filter: "(&(isDeleted=TRUE)" + filter + ")",
 		attributes: []string{p.names.ID, p.names.UserName}, controls: []ldap.Control{ldap.NewControlMicrosoftShowDeleted()}}
 	var found connectors.Found
-	err = c.list(ctx, l, s, func(e *ldap.Entry) error {
+	err = c.list(ctx, l, s, func(e *entry) error {
 		got, err := p.id(step, e)
 		if err == nil && connectors.UserID(got) != id {
 			err = connectors.Damaged(vendor, step, "it is about %q", got)
 		}
-		found = connectors.Found{Known: true, Deleted: true, User: connectors.User{ID: id, UserName: fieldsOf(e).first(p.names.UserName),
+		found = connectors.Found{Known: true, Deleted: true, User: connectors.User{ID: id, UserName: fields{e}.first(p.names.UserName),
 			Status: connectors.StatusDisabled, StatusDetail: "deleted"}}
 		return err
 	})
@@ -178,7 +178,7 @@ func (c *Connector) inScopeGroup(ctx context.Context, l *link, p profile, at nam
 		s := search{step: "listing the groups that hold " + todo[0].text, base: c.places.base.text, filter: "(|" + holding.String() + ")",
 			attributes: []string{p.names.ID}}
 		found := false
-		err := c.list(ctx, l, s, func(e *ldap.Entry) error {
+		err := c.list(ctx, l, s, func(e *entry) error {
 			g, err := p.group(s.step, e)
 			if err != nil {
 				return err

@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -29,11 +28,19 @@ type search struct {
 // list reads a listing to its explicit end, a page whose control has no cookie, and hands every entry to keep. An entry
 // that comes twice means that a page was repeated. Cookies are not compared: 389 Directory Server gives the same one
 // with every page.
-func (c *Connector) list(ctx context.Context, l *link, s search, keep func(*ldap.Entry) error) error {
+func (c *Connector) list(ctx context.Context, l *link, s search, keep func(*entry) error) error {
 	seen := map[string]bool{}
 	paging := ldap.NewControlPaging(uint32(c.opts.PageSize))
+	q := query{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attributes: s.attributes, controls: append([]ldap.Control{paging}, s.controls...)}
 	for empty := 0; ; {
-		result, err := c.page(ctx, l, s, paging)
+		var p page
+		err := l.do(ctx, s.step, func() error {
+			pages, err := l.search(q)
+			if err == nil {
+				p, err = pages[0], pages[0].err
+			}
+			return err
+		})
 		if err != nil {
 			step := s.step
 			if len(seen) > 0 {
@@ -41,44 +48,33 @@ func (c *Connector) list(ctx context.Context, l *link, s search, keep func(*ldap
 			}
 			return c.refusal(step, err)
 		}
-		if err := c.checkReferrals(s, l.flavor(), result.Referrals); err != nil {
+		if err := c.checkReferrals(s, l.flavor(), p.references); err != nil {
 			return err
 		}
-		answer, ok := ldap.FindControl(result.Controls, ldap.ControlTypePaging).(*ldap.ControlPaging)
-		if !ok {
+		if !p.paged {
 			return connectors.Damaged(vendor, s.step, "the server ignores paging, so the end of the listing cannot be seen (it must support control %s)", ldap.ControlTypePaging)
 		}
-		for _, e := range result.Entries {
-			if seen[e.DN] {
-				return connectors.Damaged(vendor, s.step, "page repeated: %s was listed before", e.DN)
+		for _, e := range p.entries {
+			dn := strings.Clone(e.dn)
+			if seen[dn] {
+				return connectors.Damaged(vendor, s.step, "page repeated: %s was listed before", dn)
 			}
-			seen[e.DN] = true
+			seen[dn] = true
 			if err := keep(e); err != nil {
 				return err
 			}
 		}
-		if len(answer.Cookie) == 0 {
+		if p.cookie == "" {
 			return nil
 		}
-		if empty++; len(result.Entries) > 0 {
+		if empty++; len(p.entries) > 0 {
 			empty = 0
 		}
 		if empty > maxEmptyPages {
 			return connectors.Damaged(vendor, s.step, "the listing does not end: %d pages without anything followed each other", empty)
 		}
-		paging.SetCookie(answer.Cookie)
+		paging.SetCookie([]byte(p.cookie))
 	}
-}
-
-func (c *Connector) page(ctx context.Context, l *link, s search, paging ldap.Control) (result *ldap.SearchResult, err error) {
-	request := ldap.NewSearchRequest(s.base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
-		s.filter, s.attributes, append([]ldap.Control{paging}, s.controls...))
-	err = l.do(ctx, s.step, func() error {
-		// Search returns the entries that came beside a refusal too; they are not looked at.
-		result, err = l.conn.Search(request)
-		return err
-	})
-	return result, err
 }
 
 // partitions are what every domain controller refers to at the root of its domain and holds no people.
@@ -103,45 +99,4 @@ func (c *Connector) checkReferrals(s search, f Flavor, referrals []string) error
 	return &connectors.Error{Directory: vendor, Step: s.step, Err: errPartial,
 		Summary: "for a part of the base the server refers to " + strings.Join(elsewhere, ", "),
 		Remedy:  "referrals are not followed; read from a server that holds everything, or leave that part out by user_bases and group_bases"}
-}
-
-// read reads one entry by its DN; nil means that there is none or that the reader may not know of it.
-func (l *link) read(ctx context.Context, step, dn string, attributes []string) (entry *ldap.Entry, err error) {
-	request := ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", attributes, nil)
-	return l.one(ctx, step, request)
-}
-
-// matches tells whether the entry at dn, which was read before, satisfies a filter.
-func (l *link) matches(ctx context.Context, step, dn, filter string) (bool, error) {
-	for _, f := range []string{filter, "(objectClass=*)"} {
-		request := ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, f, []string{"1.1"}, nil)
-		switch e, err := l.one(ctx, step, request); {
-		case err != nil:
-			return false, err
-		case e != nil:
-			return f == filter, nil
-		}
-	}
-	return false, fmt.Errorf("ldap: %s: %w (run again)", step, errChanged)
-}
-
-func (l *link) one(ctx context.Context, step string, request *ldap.SearchRequest) (*ldap.Entry, error) {
-	var result *ldap.SearchResult
-	err := l.do(ctx, step, func() (err error) {
-		result, err = l.conn.Search(request)
-		return err
-	})
-	switch e, answered := errors.AsType[*ldap.Error](err); {
-	case answered && e.ResultCode == ldap.LDAPResultNoSuchObject:
-		return nil, nil
-	case err != nil:
-		return nil, refusal(step, err, l.flavor())
-	case len(result.Entries) > 1:
-		return nil, connectors.Damaged(vendor, step, "%d entries came for one", len(result.Entries))
-	case len(result.Referrals) > 0:
-		return nil, connectors.Damaged(vendor, step, "the server refers to %s", strings.Join(result.Referrals, ", "))
-	case len(result.Entries) == 0:
-		return nil, nil
-	}
-	return result.Entries[0], nil
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-ldap/ldap/v3"
-
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
@@ -41,7 +39,7 @@ func (c *Connector) readUsers(ctx context.Context, l *link, p profile) ([]person
 	attributes := c.attributesOf(p)
 	for _, base := range c.places.users {
 		s := search{step: "listing the people below " + base.text, base: base.text, filter: p.userFilter, attributes: attributes}
-		err := c.list(ctx, l, s, func(e *ldap.Entry) error {
+		err := c.list(ctx, l, s, func(e *entry) error {
 			one, err := c.neutral(s.step, p, e)
 			if err != nil {
 				return err
@@ -60,7 +58,7 @@ func (c *Connector) readUsers(ctx context.Context, l *link, p profile) ([]person
 	for _, base := range c.places.users {
 		s := search{step: "listing the people whom disabled_filter means", base: base.text, filter: "(&" + p.userFilter + c.opts.DisabledFilter + ")",
 			attributes: []string{p.names.ID}}
-		err := c.list(ctx, l, s, func(e *ldap.Entry) error {
+		err := c.list(ctx, l, s, func(e *entry) error {
 			id, err := p.id(s.step, e)
 			disabled[connectors.UserID(id)] = true
 			return err
@@ -85,13 +83,13 @@ func (p *person) disable() {
 }
 
 // neutral maps one entry.
-func (c *Connector) neutral(step string, p profile, e *ldap.Entry) (person, error) {
+func (c *Connector) neutral(step string, p profile, e *entry) (person, error) {
 	id, err := p.id(step, e)
 	if err != nil {
 		return person{}, err
 	}
-	a := fieldsOf(e)
-	out := person{dn: e.DN, uid: a.first(uidAttribute), User: connectors.User{
+	a := fields{e}
+	out := person{dn: strings.Clone(e.dn), uid: a.first(uidAttribute), User: connectors.User{
 		ID: connectors.UserID(id), UserName: a.first(p.names.UserName), Email: a.first(p.names.Email),
 		GivenName: a.first("givenName"), FamilyName: a.first("sn"), DisplayName: a.first("displayName", "cn"),
 		Department: a.first("department", "ou"), Title: a.first("title"), Company: a.first("company", "o"),
@@ -105,7 +103,7 @@ func (c *Connector) neutral(step string, p profile, e *ldap.Entry) (person, erro
 	}
 	if out.Status, out.StatusDetail, err = p.status(a, c.opts.Now()); err != nil {
 		if refused, ok := errors.AsType[*connectors.Error](err); ok {
-			refused.Step, refused.Summary = step, e.DN+" "+refused.Summary
+			refused.Step, refused.Summary = step, e.dn+" "+refused.Summary
 		}
 		return person{}, err
 	}
@@ -113,7 +111,7 @@ func (c *Connector) neutral(step string, p profile, e *ldap.Entry) (person, erro
 		out.Attrs = make(map[string]string, len(c.attrs))
 		for _, name := range c.attrs {
 			if strings.EqualFold(name, dnAttribute) {
-				out.Attrs[name] = e.DN
+				out.Attrs[name] = out.dn
 				continue
 			}
 			out.Attrs[name] = strings.Join(a.all(name), ",")
@@ -122,25 +120,15 @@ func (c *Connector) neutral(step string, p profile, e *ldap.Entry) (person, erro
 	return out, nil
 }
 
-// fields are an entry's attributes by their names in lower case.
-type fields map[string]*ldap.EntryAttribute
-
-func fieldsOf(e *ldap.Entry) fields {
-	f := make(fields, len(e.Attributes))
-	for _, a := range e.Attributes {
-		f[strings.ToLower(a.Name)] = a
-	}
-	return f
-}
+// fields are an entry's attributes.
+type fields struct{ *entry }
 
 // first is the first by alphabet of the values of the first attribute that has any: servers promise no order, and
 // replicas give different ones.
 func (f fields) first(names ...string) string {
 	for _, name := range names {
-		if a := f[strings.ToLower(name)]; a != nil {
-			if values := f.all(name); len(values) > 0 {
-				return values[0]
-			}
+		if all := f.all(name); len(all) > 0 {
+			return all[0]
 		}
 	}
 	return ""
@@ -148,17 +136,13 @@ func (f fields) first(names ...string) string {
 
 // all are an attribute's values in order; bytes that are no text are in base64.
 func (f fields) all(name string) []string {
-	a := f[strings.ToLower(name)]
-	if a == nil {
-		return nil
-	}
 	var out []string
-	for i, v := range a.Values {
+	for _, v := range f.values(name) {
 		if !utf8.ValidString(v) {
-			v = base64.StdEncoding.EncodeToString(a.ByteValues[i])
+			v = base64.StdEncoding.EncodeToString([]byte(v))
 		}
 		if v = strings.TrimSpace(v); v != "" {
-			out = append(out, v)
+			out = append(out, strings.Clone(v))
 		}
 	}
 	slices.Sort(out)

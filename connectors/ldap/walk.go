@@ -8,13 +8,9 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
-
-// parallel is how many entries are asked for at a time, all on one connection.
-const parallel = 8
 
 // A node is what a DN leads to: a group with its own members, a person, or neither.
 type node struct {
@@ -22,7 +18,6 @@ type node struct {
 	person connectors.UserID
 	people []connectors.UserID // members who were listed before
 	inner  []name              // all other members
-	read   bool                // the entry exists and may be seen
 }
 
 // A walker reads groups and the groups in them, each once.
@@ -57,18 +52,21 @@ func newWalker(c *Connector, l *link, p profile, people []person) (*walker, erro
 
 // walk reads what the names lead to, level by level.
 func (w *walker) walk(ctx context.Context, start []name) error {
+	attributes := slices.Concat([]string{"objectClass", w.p.names.ID, memberUID}, w.p.members)
 	for next := start; len(next) > 0; {
-		read := make([]node, len(next))
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(parallel)
+		dns := make([]string, len(next))
 		for i, n := range next {
-			g.Go(recovered(func() (err error) {
-				read[i], err = w.read(ctx, n)
-				return err
-			}))
+			dns[i] = n.text
 		}
-		if err := g.Wait(); err != nil {
+		entries, err := w.l.readAll(ctx, dns, attributes)
+		if err != nil {
 			return err
+		}
+		read := make([]node, len(next))
+		for i, e := range entries {
+			if read[i], err = w.read(ctx, next[i], e); err != nil {
+				return err
+			}
 		}
 		var found []name
 		for i := range read {
@@ -107,14 +105,14 @@ func (w *walker) sortOut(n *node) {
 	}
 }
 
-// read asks for one entry. Its members are not parsed yet.
-func (w *walker) read(ctx context.Context, n name) (node, error) {
-	step := "reading the members of " + n.text
-	e, err := w.l.read(ctx, step, n.text, slices.Concat([]string{"objectClass", w.p.names.ID, memberUID}, w.p.members))
-	if err != nil || e == nil {
-		return node{}, err
+// read tells what an entry is. Its members are not parsed yet.
+func (w *walker) read(ctx context.Context, n name, e *entry) (node, error) {
+	if e == nil {
+		return node{}, nil
 	}
-	out := node{read: true}
+	step := "reading the members of " + n.text
+	var out node
+	var err error
 	var members, uids []string
 	for _, attribute := range w.p.members {
 		values, err := w.values(ctx, step, e, attribute)
@@ -131,7 +129,7 @@ func (w *walker) read(ctx context.Context, n name) (node, error) {
 		out.group = true
 		for _, m := range members {
 			if m != "" { // RFC 4519 wants one member at least, and the empty DN stands for nobody
-				out.inner = append(out.inner, name{text: m})
+				out.inner = append(out.inner, name{text: strings.Clone(m)})
 			}
 		}
 		for _, uid := range uids {
@@ -153,17 +151,19 @@ func (w *walker) read(ctx context.Context, n name) (node, error) {
 
 var groupClasses = []string{"group", "groupofnames", "groupofuniquenames", "groupofmembers", "posixgroup", "ipausergroup"}
 
-func classesOf(e *ldap.Entry) []string {
-	classes := e.GetEqualFoldAttributeValues("objectClass")
-	for i, c := range classes {
-		classes[i] = strings.ToLower(c)
+func classesOf(e *entry) []string {
+	var classes []string
+	for _, c := range e.values("objectClass") {
+		classes = append(classes, strings.ToLower(c))
 	}
 	return classes
 }
 
+// isPerson tells people from what else may be a member. It names the others, for a server may send no more than the class
+// that the entry was made with, which can be the company's own.
 func isPerson(classes []string) bool {
-	person := func(c string) bool { return c == "person" || c == "posixaccount" || c == "account" }
-	return slices.ContainsFunc(classes, person) && !slices.Contains(classes, "computer")
+	other := []string{"computer", "device", "foreignsecurityprincipal", "organizationalrole", "organizationalunit"}
+	return !slices.ContainsFunc(classes, func(c string) bool { return slices.Contains(other, c) })
 }
 
 // person finds who has a uid. Nobody is left out without a word in the log: a POSIX group may name people of before.
@@ -173,7 +173,7 @@ func (w *walker) person(ctx context.Context, group name, uid string) (connectors
 		for _, base := range w.c.places.users {
 			s := search{step: "looking for uid " + uid, base: base.text, filter: "(&" + w.p.userFilter + "(" + uidAttribute + "=" + ldap.EscapeFilter(uid) + "))",
 				attributes: []string{w.p.names.ID}}
-			err := w.c.list(ctx, w.l, s, func(e *ldap.Entry) error {
+			err := w.c.list(ctx, w.l, s, func(e *entry) error {
 				id, err := w.p.id(s.step, e)
 				found = append(found, connectors.UserID(id))
 				return err
@@ -202,7 +202,7 @@ func idList(ids []connectors.UserID) string {
 
 // values are all values of an attribute. Active Directory sends the first 1,500 and says so in the attribute's name;
 // the others have to be asked for.
-func (w *walker) values(ctx context.Context, step string, e *ldap.Entry, attribute string) ([]string, error) {
+func (w *walker) values(ctx context.Context, step string, e *entry, attribute string) ([]string, error) {
 	var out []string
 	for from := 0; ; {
 		part, end, err := rangeOf(e, attribute, from)
@@ -214,8 +214,7 @@ func (w *walker) values(ctx context.Context, step string, e *ldap.Entry, attribu
 			return out, nil
 		}
 		from = len(out)
-		next := e.DN
-		if e, err = w.l.read(ctx, step, next, []string{fmt.Sprintf("%s;range=%d-*", attribute, from)}); err != nil {
+		if e, err = w.l.read(ctx, e.dn, fmt.Sprintf("%s;range=%d-*", attribute, from)); err != nil {
 			return nil, err
 		}
 		if e == nil {
@@ -225,30 +224,30 @@ func (w *walker) values(ctx context.Context, step string, e *ldap.Entry, attribu
 }
 
 // rangeOf reads the part of an attribute's values that begins at from, and whether it is the last.
-func rangeOf(e *ldap.Entry, attribute string, from int) (values []string, end bool, err error) {
-	for _, a := range e.Attributes {
-		bare, option, ranged := strings.Cut(a.Name, ";")
+func rangeOf(e *entry, attribute string, from int) (values []string, end bool, err error) {
+	for _, a := range e.attributes {
+		bare, option, ranged := strings.Cut(a.name, ";")
 		if !strings.EqualFold(bare, attribute) {
 			continue
 		}
 		if !ranged {
-			if len(a.Values) == 0 && from == 0 {
+			if len(a.values) == 0 && from == 0 {
 				continue // beside the first range the whole attribute comes too, empty
 			}
-			return a.Values, true, nil
+			return a.values, true, nil
 		}
 		bounds, ok := strings.CutPrefix(strings.ToLower(option), "range=")
 		low, high, cut := strings.Cut(bounds, "-")
 		if first, err := strconv.Atoi(low); !ok || !cut || err != nil || first != from {
-			return nil, false, fmt.Errorf("values from %d on were asked for, and %s came", from, a.Name)
+			return nil, false, fmt.Errorf("values from %d on were asked for, and %s came", from, a.name)
 		}
 		if high == "*" {
-			return a.Values, true, nil
+			return a.values, true, nil
 		}
-		if last, err := strconv.Atoi(high); err != nil || len(a.Values) == 0 || last-from+1 != len(a.Values) {
-			return nil, false, fmt.Errorf("%s came with %d values", a.Name, len(a.Values))
+		if last, err := strconv.Atoi(high); err != nil || len(a.values) == 0 || last-from+1 != len(a.values) {
+			return nil, false, fmt.Errorf("%s came with %d values", a.name, len(a.values))
 		}
-		return a.Values, false, nil
+		return a.values, false, nil
 	}
 	if from > 0 {
 		return nil, false, fmt.Errorf("values from %d on were asked for, and none came", from)
