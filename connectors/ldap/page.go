@@ -32,13 +32,26 @@ func (c *Connector) list(ctx context.Context, l *link, s search, keep func(*entr
 	seen := map[string]bool{}
 	paging := ldap.NewControlPaging(uint32(c.opts.PageSize))
 	q := query{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attributes: s.attributes, controls: append([]ldap.Control{paging}, s.controls...)}
+	asked := 0
 	for empty := 0; ; {
 		var p page
-		err := l.do(ctx, s.step, func() error {
-			pages, err := l.search(q)
-			if err == nil {
-				p, err = pages[0], pages[0].err
+		err := l.do(ctx, s.step, func() (err error) {
+			if asked == 0 {
+				if asked, err = l.ask(q); err != nil {
+					return err
+				}
 			}
+			pages, err := l.answers([]int{asked})
+			if err != nil {
+				return err
+			}
+			p = pages[0]
+			if p.err != nil || p.cookie == "" {
+				return p.err
+			}
+			// The server makes the next page while this one is looked at.
+			paging.SetCookie([]byte(p.cookie))
+			asked, err = l.ask(q)
 			return err
 		})
 		if err != nil {
@@ -73,7 +86,6 @@ func (c *Connector) list(ctx context.Context, l *link, s search, keep func(*entr
 		if empty > maxEmptyPages {
 			return connectors.Damaged(vendor, s.step, "the listing does not end: %d pages without anything followed each other", empty)
 		}
-		paging.SetCookie([]byte(p.cookie))
 	}
 }
 

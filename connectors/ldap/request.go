@@ -121,19 +121,32 @@ type page struct {
 
 // search sends the queries together and reads all answers. The error is of the connection.
 func (l *link) search(queries ...query) ([]page, error) {
-	place := make(map[int]int, len(queries))
+	ids := make([]int, len(queries))
 	for i, q := range queries {
-		p, err := q.packet()
-		if err != nil {
+		var err error
+		if ids[i], err = l.ask(q); err != nil {
 			return nil, err
 		}
-		id, err := l.send(p, q.controls...)
-		if err != nil {
-			return nil, err
-		}
+	}
+	return l.answers(ids)
+}
+
+// ask sends a query and returns its number.
+func (l *link) ask(q query) (int, error) {
+	p, err := q.packet()
+	if err != nil {
+		return 0, err
+	}
+	return l.send(p, q.controls...)
+}
+
+// answers reads the answers to all queries that were sent, in the order of their numbers.
+func (l *link) answers(ids []int) ([]page, error) {
+	place := make(map[int]int, len(ids))
+	for i, id := range ids {
 		place[id] = i
 	}
-	pages := make([]page, len(queries))
+	pages := make([]page, len(ids))
 	for len(place) > 0 {
 		m, err := l.receive()
 		if err != nil {

@@ -136,8 +136,12 @@ func (f fields) first(names ...string) string {
 
 // all are an attribute's values in order; bytes that are no text are in base64.
 func (f fields) all(name string) []string {
-	var out []string
-	for _, v := range f.values(name) {
+	values := f.values(name)
+	if len(values) == 0 {
+		return nil
+	}
+	out := make([]string, 0, len(values))
+	for _, v := range values {
 		if !utf8.ValidString(v) {
 			v = base64.StdEncoding.EncodeToString([]byte(v))
 		}
