@@ -169,6 +169,8 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 		ts.Setenv(k, v)
 	}
 	ts.Setenv("GOOGLE_URL", ends.GoogleURL)
+	ts.Setenv("LDAP_URL", ends.LDAPURL)
+	ts.Setenv("LDAP_PASSWORD", sim.DefaultLDAPPassword)
 	if err := os.WriteFile(ts.MkAbs("google-key.json"), []byte(sim.GoogleKeyFile(ends.GoogleURL)), 0o600); err != nil {
 		return err
 	}

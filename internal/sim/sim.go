@@ -1,5 +1,5 @@
 // Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
-// Google's Directory API and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
+// Google's Directory API, as an Active Directory domain and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -30,7 +30,7 @@ type Sim struct {
 	Okta    *Okta
 	Graph   *Graph
 	Google  *Google
-	LDAP    *LDAP // has faults and a log of its own, and no place in Endpoints
+	LDAP    *LDAP // has faults and a log of its own
 	SCIM    *SCIM
 	Faults  *Faults
 	Log     *Log
@@ -39,6 +39,7 @@ type Sim struct {
 	token                     string
 	scimToken                 string
 	servers                   []*Server
+	stopLDAP                  func() error // nil until Start
 }
 
 // Endpoints are what a configuration needs to know.
@@ -58,6 +59,8 @@ type Endpoints struct {
 
 	GoogleURL   string // GoogleKeyFile makes the service account's key file for it
 	GoogleAdmin string
+
+	LDAPURL string // of a started simulation; in process LDAP.Dial connects
 }
 
 // New founds the company and sets up the servers. Nothing runs until Start.
@@ -93,7 +96,12 @@ func (s *Sim) Start() (Endpoints, error) {
 		s.servers = append(s.servers, server)
 		urls = append(urls, server.URL)
 	}
-	return s.endpoints(urls[0], urls[1], urls[2], urls[3]), nil
+	ends := s.endpoints(urls[0], urls[1], urls[2], urls[3])
+	var err error
+	if ends.LDAPURL, s.stopLDAP, err = s.LDAP.Listen(); err != nil {
+		return Endpoints{}, errors.Join(err, s.Close())
+	}
+	return ends, nil
 }
 
 // Close stops what Start has started and returns when the last request has ended. The company and the servers'
@@ -104,6 +112,10 @@ func (s *Sim) Close() error {
 		errs = append(errs, server.Close())
 	}
 	s.servers = nil
+	if s.stopLDAP != nil {
+		errs = append(errs, s.stopLDAP())
+		s.stopLDAP = nil
+	}
 	return errors.Join(errs...)
 }
 
