@@ -51,7 +51,7 @@ func (c *Connector) Check(ctx context.Context) []connectors.Check {
 		return checks
 	}
 	var people []person
-	try("read all people", func() (_ string, err error) {
+	read := try("read all people", func() (_ string, err error) {
 		people, err = c.readUsers(ctx, l, p)
 		disabled := 0
 		for _, u := range people {
@@ -61,6 +61,15 @@ func (c *Connector) Check(ctx context.Context) []connectors.Check {
 		}
 		return fmt.Sprintf("%d people, %d of them disabled", len(people), disabled), err
 	})
+	if !read { // on a listing that broke off the connection is of no more use
+		l.close()
+		again, err := c.open(ctx, l.server)
+		if err != nil {
+			return checks
+		}
+		defer again.close()
+		l = again
+	}
 	if wantsGroups(c.opts.Query) {
 		var wanted []group
 		try("find the groups of the scope and to push", func() (_ string, err error) {

@@ -14,7 +14,7 @@ import (
 // dialTimeout bounds the way to one server, the signing in included, before the next one is tried.
 const dialTimeout = 15 * time.Second
 
-// A link is a connection that the reader has signed in on. One goroutine uses it at a time.
+// A link is a connection that the reader has signed in on. One goroutine uses it at a time, and nobody after an error.
 type link struct {
 	raw     net.Conn
 	in      *bufio.Reader

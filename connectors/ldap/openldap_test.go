@@ -233,6 +233,23 @@ func TestOpenLDAPCheck(t *testing.T) {
 	}
 }
 
+// Doctor shows the limit, and goes on with what is left.
+func TestOpenLDAPCheckGoesOn(t *testing.T) {
+	s := startSlapd(t, headcount)
+	o := openLDAP(s, connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{"a"}})
+	o.BindDN, o.PageSize = total, 250
+	failed := 0
+	for _, check := range connect(t, o).Check(t.Context()) {
+		if check.Err != nil {
+			failed++
+			wantError(t, check.Err, errPartial, "size.prtotal=unlimited")
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d checks failed, want 1", failed)
+	}
+}
+
 // BenchmarkOpenLDAP reads 50,000 people and, to compare with, has ldapsearch read the same attributes of them.
 func BenchmarkOpenLDAP(b *testing.B) {
 	s := startSlapd(b, 50_000)
