@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -88,6 +89,7 @@ type Connector struct {
 
 	profile atomic.Pointer[profile]              // once it is known
 	last    atomic.Pointer[server]               // the machine that was read last
+	domains sync.Once                            // the warning about other domains
 	known   atomic.Pointer[[]connectors.GroupID] // the scope's groups that the last reading found
 }
 

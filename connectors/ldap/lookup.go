@@ -126,8 +126,8 @@ func (c *Connector) lookupDeleted(ctx context.Context, l *link, p profile, id co
 	if err != nil {
 		return connectors.Found{}, err
 	}
-	if root == nil {
-		return connectors.Found{}, connectors.Damaged(vendor, step, "the server has no root entry")
+	if root == nil || len(root.values("defaultNamingContext")) == 0 {
+		return connectors.Found{}, connectors.Damaged(vendor, step, "the server's root entry does not name its domain")
 	}
 	filter, err := p.idFilter(string(id))
 	if err != nil {

@@ -105,7 +105,9 @@ func (c *Connector) checkReferrals(s search, f Flavor, referrals []string) error
 	case len(elsewhere) == 0:
 		return nil
 	case f == FlavorAD:
-		c.log.Warn("parts of the base lie in other domains, which are not read", "step", s.step, "referrals", elsewhere)
+		c.domains.Do(func() {
+			c.log.Warn("parts of the base lie in other domains, which are not read", "step", s.step, "referrals", elsewhere)
+		})
 		return nil
 	}
 	return &connectors.Error{Directory: vendor, Step: s.step, Err: errPartial,
