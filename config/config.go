@@ -51,6 +51,7 @@ type Source struct {
 	Okta   *Okta   `json:"okta,omitzero" doc:"An Okta org."`
 	Entra  *Entra  `json:"entra,omitzero" doc:"A Microsoft Entra tenant."`
 	Google *Google `json:"google,omitzero" doc:"A Google Workspace account."`
+	LDAP   *LDAP   `json:"ldap,omitzero" doc:"An LDAP directory: Active Directory, OpenLDAP, 389 Directory Server, FreeIPA or another."`
 	File   *File   `json:"file,omitzero" doc:"CSV or JSON files."`
 }
 

@@ -23,13 +23,16 @@ func Example() []byte { return bytes.Clone(example) }
 
 // Answers are what init knows about the organisation. Whatever is empty becomes a placeholder to be edited.
 type Answers struct {
-	Source      string // "okta", "entra", "google" or "file"
+	Source      string // "okta", "entra", "google", "ldap" or "file"
 	OrgURL      string // Okta
 	TenantID    string // Entra
 	ClientID    string // Entra
 	AppID       string // Okta and Entra, for mode assigned
 	KeyFile     string // Google: the service account's key file
 	Subject     string // Google
+	URL         string // LDAP
+	BindDN      string // LDAP
+	BaseDN      string // LDAP
 	Path        string // file: users
 	GroupsPath  string // file: groups
 	Mode        connectors.ScopeMode
@@ -54,11 +57,16 @@ func Starter(a Answers) ([]byte, error) {
 		a.KeyFile = cmp.Or(a.KeyFile, "google-key.json")
 		a.Subject = cmp.Or(a.Subject, "admin@acme.com")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "ldap":
+		a.URL = cmp.Or(a.URL, "ldaps://ldap.acme.com")
+		a.BindDN = cmp.Or(a.BindDN, "cn=idp-sync,dc=acme,dc=com")
+		a.BaseDN = cmp.Or(a.BaseDN, "dc=acme,dc=com")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
 	case "file":
 		a.Path = cmp.Or(a.Path, "users.csv")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeAll)
 	default:
-		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google or file", a.Source)
+		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google, ldap or file", a.Source)
 	}
 	if a.Mode == connectors.ScopeGroups && len(a.ScopeGroups) == 0 {
 		a.ScopeGroups = []string{"Everyone on call"}

@@ -165,6 +165,9 @@ func (l *loader) resolve(dir string) {
 	if _, ok := l.origins["source.google"]; ok && cfg.Source.Google == nil {
 		cfg.Source.Google = &Google{}
 	}
+	if _, ok := l.origins["source.ldap"]; ok && cfg.Source.LDAP == nil {
+		cfg.Source.LDAP = &LDAP{}
+	}
 	if l.words["state"] {
 		if _, ok := l.origins["state.path"]; ok {
 			l.problem("state.path", "is given beside state: none", "keep one of the two")
@@ -177,6 +180,9 @@ func (l *loader) resolve(dir string) {
 	}
 	if google := cfg.Source.Google; google != nil {
 		paths = append(paths, &google.CredentialsFile)
+	}
+	if ldap := cfg.Source.LDAP; ldap != nil {
+		paths = append(paths, &ldap.PasswordFile, &ldap.CAFile)
 	}
 	if entra := cfg.Source.Entra; entra != nil {
 		paths = append(paths, &entra.ClientSecretFile, &entra.CertificateFile, &entra.CertificatePasswordFile)
@@ -216,6 +222,9 @@ func (l *loader) resolve(dir string) {
 		}
 		l.secret("source.entra.client_secret", &entra.ClientSecret, entra.ClientSecretFile, fallback)
 		l.secret("source.entra.certificate_password", &entra.CertificatePassword, entra.CertificatePasswordFile, "")
+	}
+	if ldap := cfg.Source.LDAP; ldap != nil {
+		l.secret("source.ldap.password", &ldap.Password, ldap.PasswordFile, "")
 	}
 	if google := cfg.Source.Google; google != nil {
 		l.secret("source.google.credentials", &google.Credentials, google.CredentialsFile, "")

@@ -92,7 +92,7 @@ func (c *Config) Problem(path, text, remedy string) Problem {
 
 // WithoutSecrets leaves out what is wrong with secrets and their files, for runs that ask neither side.
 func (ps Problems) WithoutSecrets() Problems {
-	secret := map[string]bool{"target.ca_file": true, "notify.ca_file": true}
+	secret := map[string]bool{"target.ca_file": true, "notify.ca_file": true, "source.ldap.ca_file": true}
 	for f := range leaves(reflect.TypeFor[Config](), "") {
 		if f.typ == secretType {
 			secret[f.path], secret[f.path+"_file"] = true, true

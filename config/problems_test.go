@@ -215,7 +215,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"no directory": {
 			file: goodScope + goodTarget,
-			want: "source names no directory; give exactly one of okta, entra, google, file",
+			want: "source names no directory; give exactly one of okta, entra, google, ldap, file",
 		},
 		"two directories": {
 			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com}}\n" + goodScope + goodTarget,
@@ -324,6 +324,30 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"neither a Google subject nor a customer": {
 			file: "source: {google: {credentials: x, customer: my_customer}}\n" + goodScope + goodTarget,
 			want: "source.google.subject (line 1) is missing; write the e-mail address of an administrator; or, if the service account has an administrator role itself, write customer with the account's id",
+		},
+		"an LDAP server without encryption": {
+			file: "source: {ldap: {urls: ['ldap://ldap.acme.com'], bind_dn: 'cn=r', password: x, base_dn: dc=acme}}\n" + goodScope + goodTarget,
+			want: "source.ldap.urls[0] (line 1) is not encrypted, so the password would travel readable; write ldaps://, set start_tls: true, or set allow_plain: true if the network between is trusted",
+		},
+		"an LDAP server by https": {
+			file: "source: {ldap: {urls: ['https://ldap.acme.com'], bind_dn: 'cn=r', password: x, base_dn: dc=acme}}\n" + goodScope + goodTarget,
+			want: "source.ldap.urls[0] (line 1) is no server's address; write ldaps://host or ldap://host, with :port if it is not the usual one",
+		},
+		"nobody who reads LDAP": {
+			file: "source: {ldap: {urls: ['ldaps://ldap.acme.com'], password: x, base_dn: dc=acme}}\n" + goodScope + goodTarget,
+			want: "source.ldap.bind_dn (line 1) is missing; write the DN of a reader; anonymous reading is refused, for a directory shows it less than there is",
+		},
+		"no LDAP password": {
+			file: "source: {ldap: {urls: ['ldaps://ldap.acme.com'], bind_dn: 'cn=r', base_dn: dc=acme}}\n" + goodScope + goodTarget,
+			want: "source.ldap.password (line 1) is missing; give password or password_file",
+		},
+		"a custom LDAP server without an id": {
+			file: "source: {ldap: {urls: ['ldaps://ldap.acme.com'], bind_dn: 'cn=r', password: x, base_dn: dc=acme, flavor: custom}}\n" + goodScope + goodTarget,
+			want: "source.ldap.attributes.id (line 1) is missing, and flavor custom needs it; name the attribute that holds an immutable id",
+		},
+		"an authority for an LDAP server without encryption": {
+			file: "source: {ldap: {urls: ['ldap://127.0.0.1'], bind_dn: 'cn=r', password: x, base_dn: dc=acme, ca_file: none.pem}}\n" + goodScope + goodTarget,
+			want: "source.ldap.ca_file (line 1) has no meaning without encryption; write ldaps://, or set start_tls: true",
 		},
 		"assignments of a Google app": {
 			file: "source: {google: {credentials: x, subject: a@b.c}}\nscope: {mode: assigned}\n" + goodTarget,
@@ -458,7 +482,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 target.tokn (line 4) is not a key; did you mean token?
 scope.groups (line 5) is missing, and scope.mode groups needs it; list the groups by name, or by id as "id:…"
 guard.groups.share (from ROOTLY_IDP_SYNC_GUARD_GROUPS_SHARE) is a bare number; write 5%
-source names no directory; give exactly one of okta, entra, google, file`,
+source names no directory; give exactly one of okta, entra, google, ldap, file`,
 		},
 	}
 	for name, tc := range tests {

@@ -196,6 +196,8 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 		ts.Setenv("ROOTLY_API_URL", ends.RootlyURL)
 		ts.Setenv("ROOTLY_API_KEY", ends.RootlyAPIKey)
 	}
+	ts.Setenv("LDAP_URL", ends.LDAPURL)
+	ts.Setenv("LDAP_PASSWORD", sim.DefaultLDAPPassword)
 	if err := os.WriteFile(ts.MkAbs("google-key.json"), []byte(sim.GoogleKeyFile(ends.GoogleURL)), 0o600); err != nil {
 		return err
 	}

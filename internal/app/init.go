@@ -42,7 +42,7 @@ the environment for them.
 			return a.writeStarter(answers, force)
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "okta, google or file: ask nothing")
+	cmd.Flags().StringVar(&source, "source", "", "okta, entra, google, ldap or file: ask nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there")
 	return cmd
 }
@@ -96,7 +96,7 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 	q := questions{in: bufio.NewReader(in), out: out}
 	var a config.Answers
-	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "file")
+	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "ldap", "file")
 	switch a.Source {
 	case "okta":
 		a.OrgURL = q.text("Address of the Okta org, such as https://acme.okta.com")
@@ -116,6 +116,12 @@ func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 	case "google":
 		a.KeyFile = q.text("File with the service account's key, JSON")
 		a.Subject = q.text("E-mail address of the administrator in whose name it reads")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of groups, or all?",
+			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+	case "ldap":
+		a.URL = q.text("Address of the server, such as ldaps://dc1.acme.com")
+		a.BaseDN = q.text("DN below which everything lies, such as dc=acme,dc=com")
+		a.BindDN = q.text("DN of the reader; for Active Directory its user principal name will do")
 		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of groups, or all?",
 			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
 	case "file":

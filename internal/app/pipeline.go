@@ -86,6 +86,8 @@ func sourceName(s config.Source) string {
 		return "entra"
 	case s.Google != nil:
 		return "google"
+	case s.LDAP != nil:
+		return "ldap"
 	case s.File != nil:
 		return "file"
 	}
@@ -97,6 +99,10 @@ func sourceName(s config.Source) string {
 func narrowed(s config.Source) string {
 	if g := s.Google; g != nil && len(g.OrgUnits)+len(g.Query) > 0 {
 		return fmt.Sprintf("org_units=%q sub_units=%t query=%q", g.OrgUnits, g.SubUnits, g.Query)
+	}
+	if d := s.LDAP; d != nil {
+		return fmt.Sprintf("user_bases=%q group_bases=%q user_filter=%q group_filter=%q disabled_filter=%q attributes=%q flavor=%q",
+			d.UserBases, d.GroupBases, d.UserFilter, d.GroupFilter, d.DisabledFilter, d.Attributes, d.Flavor)
 	}
 	if e := s.Entra; e != nil {
 		return fmt.Sprintf("app_id=%s nested=%t", e.AppID, e.Nested)

@@ -38,6 +38,7 @@ var homes = map[string]string{
 	"github.com/microsoftgraph/":        "connectors/entra",
 	"google.golang.org/api/":            "connectors/google",
 	"github.com/go-ldap/":               "connectors/ldap",
+	"github.com/go-asn1-ber/":           "connectors/ldap",
 	"github.com/jackc/pgx":              "internal/store",
 	"modernc.org/sqlite":                "internal/store",
 	"github.com/pressly/goose":          "internal/store",

@@ -1,5 +1,5 @@
 // Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
-// Google's Directory API, as a strict SCIM 2.0 server in Rootly's manner and as Rootly's REST API, with faults on demand and a log of every request. It shares no code with the
+// Google's Directory API, as an Active Directory domain, as a strict SCIM 2.0 server in Rootly's manner and as Rootly's REST API, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -18,6 +18,7 @@ type Config struct {
 	Okta   OktaOptions
 	Graph  GraphOptions
 	Google GoogleOptions
+	LDAP   LDAPOptions
 	SCIM   SCIMOptions
 	Rootly RootlyOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
@@ -30,6 +31,7 @@ type Sim struct {
 	Okta    *Okta
 	Graph   *Graph
 	Google  *Google
+	LDAP    *LDAP // has faults and a log of its own
 	SCIM    *SCIM
 	Rootly  *Rootly
 	Faults  *Faults
@@ -39,6 +41,7 @@ type Sim struct {
 	token                             string
 	scimToken                         string
 	servers                           []*Server
+	stopLDAP                          func() error // nil until Start
 }
 
 // Endpoints are what a configuration needs to know.
@@ -61,6 +64,7 @@ type Endpoints struct {
 
 	RootlyURL    string // of the REST API, without /v1
 	RootlyAPIKey string
+	LDAPURL      string // of a started simulation; in process LDAP.Dial connects
 }
 
 // New founds the company and sets up the servers. Nothing runs until Start.
@@ -78,6 +82,7 @@ func New(cfg Config) *Sim {
 	s.Graph = NewGraph(s.Company, cfg.Graph)
 	s.graph = s.Log.Wrap(SideGraph, s.Faults.Wrap(SideGraph, s.Graph))
 	s.Google = NewGoogle(s.Company, cfg.Google)
+	s.LDAP = NewLDAP(s.Company, cfg.LDAP)
 	s.google = s.Log.Wrap(SideGoogle, s.Faults.Wrap(SideGoogle, s.Google))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
@@ -97,7 +102,12 @@ func (s *Sim) Start() (Endpoints, error) {
 		s.servers = append(s.servers, server)
 		urls = append(urls, server.URL)
 	}
-	return s.endpoints(urls), nil
+	ends := s.endpoints(urls)
+	var err error
+	if ends.LDAPURL, s.stopLDAP, err = s.LDAP.Listen(); err != nil {
+		return Endpoints{}, errors.Join(err, s.Close())
+	}
+	return ends, nil
 }
 
 // Close stops what Start has started and returns when the last request has ended. The company and the servers'
@@ -108,6 +118,10 @@ func (s *Sim) Close() error {
 		errs = append(errs, server.Close())
 	}
 	s.servers = nil
+	if s.stopLDAP != nil {
+		errs = append(errs, s.stopLDAP())
+		s.stopLDAP = nil
+	}
 	return errors.Join(errs...)
 }
 
