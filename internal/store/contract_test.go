@@ -29,6 +29,7 @@ type contract interface {
 	Unpin(ctx context.Context, who string) (n int, err error)
 	Pins(ctx context.Context) ([]Pinned, error)
 	Cycles(ctx context.Context, limit int) ([]Cycle, error)
+	CyclesDuring(ctx context.Context, f Filter) ([]Cycle, error)
 	Changes(ctx context.Context, f Filter) ([]Entry, error)
 	CycleChanges(ctx context.Context, cycle int64) ([]Entry, error)
 	Escrow(ctx context.Context) ([]reconcile.Waiting, error)
@@ -211,6 +212,8 @@ func suite(t *testing.T, fresh func(t testing.TB) place) {
 				"stranger":          {Filter{Person: "eve@acme.com"}, nil},
 				"since now":         {Filter{Since: t0}, []int64{join, other, create}},
 				"since later":       {Filter{Since: t0.Add(time.Second)}, nil},
+				"until now":         {Filter{Until: t0}, nil},
+				"until later":       {Filter{Person: "00u1", Since: t0, Until: t0.Add(time.Second)}, []int64{join, create}},
 				"a quote is a name": {Filter{Person: `' OR 1=1 --`}, nil},
 			} {
 				var got []int64

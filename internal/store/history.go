@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -53,11 +54,31 @@ type Filter struct {
 	Limit  int       // 100 when zero
 }
 
+func (f Filter) since() int64 {
+	if f.Since.IsZero() {
+		return math.MinInt64
+	}
+	return millis(f.Since)
+}
+
+func (f Filter) until() int64 {
+	if f.Until.IsZero() {
+		return math.MaxInt64
+	}
+	return millis(f.Until)
+}
+
+// during tells whether the moment t is in the filter's time.
+func (f Filter) during(t time.Time) bool { return f.since() <= millis(t) && millis(t) < f.until() }
+
 // Cycles returns the latest cycles, newest first, 20 when limit is not positive.
 func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
-	if limit <= 0 {
-		limit = 20
-	}
+	return s.CyclesDuring(ctx, Filter{Limit: limit})
+}
+
+// CyclesDuring returns the latest cycles that began in the filter's time, newest first, 20 when it has no limit. What
+// else the filter says does not count.
+func (s *Store) CyclesDuring(ctx context.Context, f Filter) ([]Cycle, error) {
 	var list []Cycle
 	err := each(ctx, s.ro, func(rows *sql.Rows) error {
 		var c Cycle
@@ -70,7 +91,9 @@ func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
 		c.Started, c.Finished = fromMillis(started), instant(finished)
 		list = append(list, c)
 		return nil
-	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles WHERE pipeline = $1 ORDER BY id DESC LIMIT $2`, s.pipeline, limit)
+	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles
+		WHERE pipeline = $1 AND started >= $2 AND started < $3 ORDER BY id DESC LIMIT $4`,
+		s.pipeline, f.since(), f.until(), cmp.Or(max(f.Limit, 0), 20))
 	if err != nil {
 		return nil, fmt.Errorf("read cycles: %w", s.db.explain(err))
 	}
@@ -88,11 +111,8 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 	if f.Cycle != 0 {
 		where += ` AND cycle = ` + arg(f.Cycle)
 	}
-	if !f.Since.IsZero() {
-		where += ` AND intended >= ` + arg(millis(f.Since))
-	}
-	if !f.Until.IsZero() {
-		where += ` AND intended < ` + arg(millis(f.Until))
+	if !f.Since.IsZero() || !f.Until.IsZero() {
+		where += ` AND intended >= ` + arg(f.since()) + ` AND intended < ` + arg(f.until())
 	}
 	if f.Person != "" {
 		who := arg(f.Person)

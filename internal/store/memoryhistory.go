@@ -12,13 +12,15 @@ import (
 )
 
 // Cycles returns the latest cycles, newest first, 20 when limit is not positive.
-func (m *Memory) Cycles(_ context.Context, limit int) ([]Cycle, error) {
+func (m *Memory) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
+	return m.CyclesDuring(ctx, Filter{Limit: limit})
+}
+
+// CyclesDuring returns the latest cycles of the filter's time, as Store.CyclesDuring does.
+func (m *Memory) CyclesDuring(_ context.Context, f Filter) ([]Cycle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if limit <= 0 {
-		limit = 20
-	}
-	return latest(m.cycles, limit, func(Cycle) bool { return true }), nil
+	return latest(m.cycles, cmp.Or(max(f.Limit, 0), 20), func(c Cycle) bool { return f.during(c.Started) }), nil
 }
 
 // Changes returns the entries that the filter chooses, newest first.
@@ -27,8 +29,7 @@ func (m *Memory) Changes(_ context.Context, f Filter) ([]Entry, error) {
 	defer m.mu.Unlock()
 	who := m.known(f.Person)
 	return latest(m.changes, cmp.Or(max(f.Limit, 0), 100), func(e Entry) bool {
-		return (f.Cycle == 0 || e.Cycle == f.Cycle) && (f.Since.IsZero() || !e.Intended.Before(f.Since)) &&
-			(f.Until.IsZero() || e.Intended.Before(f.Until)) && (f.Person == "" || about(e.Change, who))
+		return (f.Cycle == 0 || e.Cycle == f.Cycle) && f.during(e.Intended) && (f.Person == "" || about(e.Change, who))
 	}), nil
 }
 
