@@ -301,6 +301,8 @@ func pruneLaw(t *testing.T, open place) {
 	must(t, s.Link(ctx, old, slices.Repeat([]reconcile.Change{change(reconcile.VerbAdd, oncall)}, 300), nil))
 	must(t, s.Finish(ctx, old, reconcile.CycleSummary{Rules: "r"}))
 	must(t, s.Finish(ctx, begin(t, s), reconcile.CycleSummary{Rules: "r"}))
+	newest := begin(t, s)
+	must(t, s.Finish(ctx, newest, reconcile.CycleSummary{Rules: "r"}))
 	at = t0.Add(399 * 24 * time.Hour)
 	must(t, s.Prune(ctx, 0))
 	if got := len(changes(t, s, Filter{Limit: 1000})); got != 301 {
@@ -311,7 +313,7 @@ func pruneLaw(t *testing.T, open place) {
 	got := changes(t, s, Filter{Limit: 1000})
 	cycles, err := s.Cycles(ctx, 0)
 	must(t, err)
-	if len(got) != 1 || got[0].ID != open1 || len(cycles) != 1 || cycles[0].ID != old || ledger(t, s).Rules != "r" {
+	if len(got) != 1 || got[0].ID != open1 || len(cycles) != 2 || cycles[0].ID != newest || cycles[1].ID != old || ledger(t, s).Rules != "r" {
 		t.Errorf("left: %d changes, cycles %+v", len(got), cycles)
 	}
 }

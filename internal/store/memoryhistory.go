@@ -107,7 +107,7 @@ func (m *Memory) Links(context.Context) (users, groups int, err error) {
 }
 
 // Prune forgets changes, cycles and used held sets older than keep, or than DefaultRetention when keep is zero. Open
-// intents and their cycles stay. A daemon without a store does well to keep a day or two.
+// intents, their cycles and the newest one stay. A daemon without a store does well to keep a day or two.
 func (m *Memory) Prune(ctx context.Context, keep time.Duration) error {
 	if keep < 0 {
 		return fmt.Errorf("prune: retention %s is negative", keep)
@@ -115,11 +115,14 @@ func (m *Memory) Prune(ctx context.Context, keep time.Duration) error {
 	return m.do(ctx, "prune", func() error {
 		before := m.now().Add(-cmp.Or(keep, DefaultRetention))
 		m.changes = slices.DeleteFunc(m.changes, func(e Entry) bool { return e.Intended.Before(before) && !m.open[e.ID] })
-		mentioned := map[int64]bool{}
+		mentioned, newest := map[int64]bool{}, int64(0)
+		if len(m.cycles) > 0 {
+			newest = m.cycles[len(m.cycles)-1].ID
+		}
 		for _, e := range m.changes {
 			mentioned[e.Cycle] = true
 		}
-		m.cycles = slices.DeleteFunc(m.cycles, func(c Cycle) bool { return c.Started.Before(before) && !mentioned[c.ID] })
+		m.cycles = slices.DeleteFunc(m.cycles, func(c Cycle) bool { return c.Started.Before(before) && !mentioned[c.ID] && c.ID != newest })
 		m.held = slices.DeleteFunc(m.held, func(r HeldRecord) bool { return !r.Used.IsZero() && r.Used.Before(before) })
 		return nil
 	})
