@@ -29,9 +29,10 @@ func (m *moment) Set(text string) error {
 		}
 	}
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		m.ago = time.Duration(n) * 24 * time.Hour
-		return err
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			m.ago = time.Duration(n) * 24 * time.Hour
+			return nil
+		}
 	}
 	ago, err := time.ParseDuration(text)
 	if err != nil || ago < 0 {
