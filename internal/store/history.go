@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
@@ -107,7 +108,7 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	}
-	with, where := "", ""
+	where := ""
 	if f.Cycle != 0 {
 		where += ` AND cycle = ` + arg(f.Cycle)
 	}
@@ -115,17 +116,20 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 		where += ` AND intended >= ` + arg(f.since()) + ` AND intended < ` + arg(f.until())
 	}
 	if f.Person != "" {
-		who := arg(f.Person)
-		with = `WITH who (id) AS (
-			SELECT CAST(` + who + ` AS text)
-			UNION SELECT source FROM changes WHERE pipeline = $1 AND lower(name) = lower(` + who + `)
-			UNION SELECT source FROM links WHERE pipeline = $1 AND (target = ` + who + ` OR lower(name) = lower(` + who + `))
-		) `
+		ids, err := s.idsOf(ctx, f.Person)
+		if err != nil {
+			return nil, fmt.Errorf("read changes: %w", s.db.explain(err))
+		}
+		who := make([]string, len(ids))
+		for i, id := range ids {
+			who[i] = arg(id)
+		}
+		among := ` IN (` + strings.Join(who, ", ") + `)`
 		where += ` AND id IN (
-			SELECT id FROM changes WHERE pipeline = $1 AND source IN (SELECT id FROM who)
-			UNION SELECT change FROM change_people WHERE pipeline = $1 AND person IN (SELECT id FROM who))`
+			SELECT id FROM changes WHERE pipeline = $1 AND source` + among + `
+			UNION SELECT change FROM change_people WHERE pipeline = $1 AND person` + among + `)`
 	}
-	query := with + `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = $1` + where + ` ORDER BY id DESC LIMIT ` + arg(cmp.Or(max(f.Limit, 0), 100))
+	query := `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = $1` + where + ` ORDER BY id DESC LIMIT ` + arg(cmp.Or(max(f.Limit, 0), 100))
 	var list []Entry
 	err := each(ctx, s.ro, func(rows *sql.Rows) error {
 		e, err := scanEntry(rows)
@@ -136,6 +140,20 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 		return nil, fmt.Errorf("read changes: %w", s.db.explain(err))
 	}
 	return list, nil
+}
+
+// idsOf are the directory ids that person may mean. They are read first: with the ids at hand a server sees that few rows
+// are asked for, and takes the indexes.
+func (s *Store) idsOf(ctx context.Context, person string) ([]string, error) {
+	ids := []string{person}
+	err := each(ctx, s.ro, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, `SELECT source FROM changes WHERE pipeline = $1 AND lower(name) = lower($2)
+		UNION SELECT source FROM links WHERE pipeline = $1 AND (target = $2 OR lower(name) = lower($2))`, s.pipeline, person)
+	return ids, err
 }
 
 // CycleChanges returns all entries of a cycle in their order, as undo needs them: an object that the cycle created has
