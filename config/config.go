@@ -185,8 +185,11 @@ const (
 
 // State says where the ledger is, or that there is none.
 type State struct {
-	None bool   `json:"-"` // the word none stands in place of the keys
-	Path string `json:"path" doc:"The SQLite file of the ledger, beside the configuration by default."`
+	None    bool   `json:"-"` // the word none stands in place of the keys
+	Path    string `json:"path,omitzero" doc:"The SQLite file of the ledger, beside the configuration by default."`
+	DSN     Secret `json:"dsn,omitzero" doc:"The PostgreSQL database of the ledger in place of a file: postgres://user@host:5432/database."`
+	DSNFile string `json:"dsn_file,omitzero" doc:"A file with the connection string."`
+	Keep    string `json:"keep" doc:"How long cycles and their changes stay in the history, in days: 90d. At least 7d."`
 }
 
 // MarshalJSON is the state as the file has it: the word none, or its keys.
@@ -223,7 +226,7 @@ func Default() *Config {
 		},
 		OnCall:   OnCall{Policy: OnCallHold, Horizon: Duration(7 * oneDay), HoldMax: HoldMax{Disabled: Duration(2 * oneDay), Other: Duration(7 * oneDay)}},
 		Removals: RemovalsApply,
-		State:    State{Path: "rootly-idp-sync.db"},
+		State:    State{Path: "rootly-idp-sync.db", Keep: "90d"},
 		Health:   Health{Listen: ":8081"},
 	}
 }

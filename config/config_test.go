@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -178,6 +179,19 @@ func TestStateNoneIsAWordInEveryFormatAndInTheEnvironment(t *testing.T) {
 				t.Errorf("shown as %s, %v", text, err)
 			}
 		})
+	}
+}
+
+func TestADatabaseTakesThePlaceOfTheStateFile(t *testing.T) {
+	cfg, err := load("c.yaml", []byte(goodSource+goodScope+goodTarget+"state: {dsn: 'postgres://sync:"+canary+"@db/sync', keep: 400d}\n"), environment(tokens...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := cfg.State; !s.Shared() || s.Path != "" || !strings.Contains(s.DSN.Reveal(), canary) || s.Retention() != 400*24*time.Hour {
+		t.Errorf("state %+v, kept for %s", s, s.Retention())
+	}
+	if text, err := cfg.YAML(); err != nil || strings.Contains(string(text), canary) {
+		t.Errorf("shown as %s, %v", text, err)
 	}
 }
 

@@ -169,12 +169,20 @@ func (l *loader) resolve(dir string) {
 		cfg.Source.LDAP = &LDAP{}
 	}
 	if l.words["state"] {
-		if _, ok := l.origins["state.path"]; ok {
-			l.problem("state.path", "is given beside state: none", "keep one of the two")
+		for _, key := range []string{"state.path", "state.dsn", "state.dsn_file", "state.keep"} {
+			if _, ok := l.origins[key]; ok {
+				l.problem(key, "is given beside state: none", "keep one of the two")
+			}
 		}
 		cfg.State = State{None: true}
 	}
-	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.Rootly.APIKeyFile, &cfg.State.Path}
+	if cfg.State.Shared() {
+		if _, ok := l.origins["state.path"]; ok {
+			l.problem("state.path", "is given beside state.dsn", "keep one of the two: a file, or a PostgreSQL database")
+		}
+		cfg.State.Path = ""
+	}
+	paths := []*string{&cfg.Target.TokenFile, &cfg.Target.CAFile, &cfg.Rootly.APIKeyFile, &cfg.State.Path, &cfg.State.DSNFile}
 	if okta := cfg.Source.Okta; okta != nil {
 		paths = append(paths, &okta.APITokenFile, &okta.PrivateKeyFile)
 	}
@@ -203,6 +211,7 @@ func (l *loader) resolve(dir string) {
 		}
 	}
 
+	l.secret("state.dsn", &cfg.State.DSN, cfg.State.DSNFile, "")
 	l.secret("target.token", &cfg.Target.Token, cfg.Target.TokenFile, "ROOTLY_SCIM_TOKEN")
 	if okta := cfg.Source.Okta; okta != nil {
 		fallback := "OKTA_API_TOKEN"

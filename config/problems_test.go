@@ -84,7 +84,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"unknown key, nothing near": {
 			file: goodSource + goodScope + goodTarget + "state: {flavour: x}\n",
-			want: "state.flavour (line 4) is not a key; the keys here are path",
+			want: "state.flavour (line 4) is not a key; the keys here are path, dsn, dsn_file, keep",
 		},
 		"letter case counts in keys": {
 			file: goodSource + goodScope + goodTarget + "map: {displayname: user.displayName}\n",
@@ -152,7 +152,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"one value where keys belong": {
 			file: goodSource + goodScope + goodTarget + "state: x.db\n",
-			want: "state (line 4) holds a single value where keys belong; write the word none, or keys below it: path",
+			want: "state (line 4) holds a single value where keys belong; write the word none, or keys below it: path, dsn, dsn_file, keep",
 		},
 		"one value where only keys belong": {
 			file: goodSource + goodScope + goodTarget + "groups: none\n",
@@ -474,6 +474,23 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"no state": {
 			file: goodSource + goodScope + goodTarget + "state: {path: ''}\n",
 			want: "state.path (line 4) is empty; name a file, such as rootly-idp-sync.db, or remove the line",
+		},
+		"a file and a database for the state": {
+			file: goodSource + goodScope + goodTarget + "state: {path: x.db, dsn: 'postgres://h/d'}\n",
+			want: "state.path (line 4) is given beside state.dsn; keep one of the two: a file, or a PostgreSQL database",
+		},
+		"a database and none": {
+			file: goodSource + goodScope + goodTarget + "state: none\nremovals: never\n",
+			env:  []string{"ROOTLY_IDP_SYNC_STATE_DSN=postgres://h/d"},
+			want: "state.dsn (from ROOTLY_IDP_SYNC_STATE_DSN) is given beside state: none; keep one of the two",
+		},
+		"a history without a unit": {
+			file: goodSource + goodScope + goodTarget + "state: {keep: '90'}\n",
+			want: "state.keep (line 4) is not a number of days; write it as 90d",
+		},
+		"a history of hours": {
+			file: goodSource + goodScope + goodTarget + "state: {keep: 6d}\n",
+			want: "state.keep (line 4) is too short: undo and the search for what went wrong need the last days; write 7d or more",
 		},
 		"several at once, in the order of the file": {
 			file: "target:\n  url: ftp://x\n  token: ''\n  tokn: x\nscope:\n  mode: groups\n",

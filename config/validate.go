@@ -57,8 +57,9 @@ func (l *loader) deleteAfter() {
 // state checks the place of the ledger with what may be taken away without one.
 func (l *loader) state() {
 	state, removals := l.cfg.State, l.cfg.Removals
+	l.keep(state)
 	switch {
-	case !state.None && state.Path == "":
+	case !state.None && !state.Shared() && state.Path == "":
 		l.problem("state.path", "is empty", "name a file, such as rootly-idp-sync.db, or remove the line")
 	case state.None && removals == RemovalsApply:
 		l.problem("removals", "is apply, which needs a ledger: without one nobody knows whom this sync brought, and state is none",

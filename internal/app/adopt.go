@@ -105,7 +105,7 @@ func (a *app) runAdopt(ctx context.Context, o adoptOptions) (err error) {
 func (a *app) relink(ctx context.Context, p *pipeline, st *store.Store, o adoptOptions) error {
 	source, target := p.source.Tenant(), p.cfg.Target.URL
 	if st.Source() != source || st.Target() != target {
-		a.tell("The state file %s belongs to", p.cfg.State.Path)
+		a.tell("The state %s belongs to", st.Place())
 		a.tell("  directory %s and target %s", st.Source(), st.Target())
 		a.tell("and would belong to")
 		a.tell("  directory %s and target %s", source, target)
@@ -117,7 +117,7 @@ func (a *app) relink(ctx context.Context, p *pipeline, st *store.Store, o adoptO
 	if err := st.Relink(ctx, source, target, o.by); err != nil {
 		return err
 	}
-	a.note("The state file belongs to %s and %s now.", source, target)
+	a.note("The state belongs to %s and %s now.", source, target)
 	return nil
 }
 

@@ -9,9 +9,6 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
-// keepHistory is how long finished cycles and their changes stay in the store.
-const keepHistory = 90 * 24 * time.Hour
-
 // A planFunc makes the plan of one cycle from what both sides and the ledger say at now.
 type planFunc func(ctx context.Context, now time.Time) (reconcile.Plan, error)
 
@@ -56,7 +53,7 @@ func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptio
 	if err != nil {
 		return report, fmt.Errorf("apply: %w", err)
 	}
-	if err := p.memory.Prune(ctx, keepHistory); err != nil && ctx.Err() == nil {
+	if err := p.memory.Prune(ctx, p.cfg.State.Retention()); err != nil && ctx.Err() == nil {
 		p.log.Warn("old history was not removed", "error", err)
 	}
 	return report, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
 )
@@ -19,7 +20,7 @@ func (a *app) newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Prove that the configuration, the state, the directory and Rootly are ready",
-		Long: `Checks one thing after the other: the configuration, the state file, each permission at the directory,
+		Long: `Checks one thing after the other: the configuration, the state, each permission at the directory,
 the SCIM address, the token, the API key if there is one. Whatever fails comes with what to do. Nothing is written to Rootly.
 ` + exitHelp + `0 everything is ready; 1 something is not.`,
 		Example: `  rootly-idp-sync doctor --config acme.yaml`,
@@ -61,7 +62,7 @@ func (a *app) examine(ctx context.Context, cfg *config.Config, rules *reconcile.
 }
 
 func (a *app) examineStore(ctx context.Context, cfg *config.Config, source connectors.Connector, d *diagnosis) {
-	const name = "state file can be written"
+	const name = "state can be written"
 	if cfg.State.None {
 		d.add("state: none", "nothing is kept from run to run; removals: "+string(cfg.Removals), nil)
 		return
@@ -74,6 +75,18 @@ func (a *app) examineStore(ctx context.Context, cfg *config.Config, source conne
 	h, err := st.Check(ctx)
 	d.add(name, fmt.Sprintf("%s: %s and %s managed", h.Place, plural(h.Users, "person", "people"), plural(h.Groups, "group", "groups")),
 		errors.Join(err, st.Close()))
+	if err == nil {
+		d.add("state database", stateLine(h), nil)
+	}
+}
+
+// stateLine is what the store is and who works with it: "SQLite 3.50.1, schema 1, 4.2 MB, no run under way".
+func stateLine(h store.Health) string {
+	holder := "no run under way"
+	if h.Holder != "" {
+		holder = "in use by " + h.Holder
+	}
+	return fmt.Sprintf("%s, schema %d, %.1f MB, %s", h.Product, h.Schema, float64(h.Bytes)/1e6, holder)
 }
 
 func examineSource(ctx context.Context, source connectors.Connector, d *diagnosis) {

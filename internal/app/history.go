@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,20 +17,30 @@ import (
 
 func (a *app) newHistory() *cobra.Command {
 	f := store.Filter{}
+	var since, until moment
 	cmd := &cobra.Command{
 		Use:   "history [who | cycle]",
 		Short: "Show earlier cycles and what they changed",
 		Long: `Without an argument it lists the cycles, the newest first: their numbers are what undo takes. With --cycle
 it shows the changes of one cycle, with a name or an id those of one person or group, each with its reason
-and how it ended. Nothing is sent.
+and how it ended. --since and --until narrow each of them to a time: a date, a moment as in
+2026-05-04T09:00:00Z, or how long ago, as in 36h or 7d. Nothing is sent.
 ` + exitHelp + `0 shown; 1 failed, or there is no such cycle.`,
 		Example: `  rootly-idp-sync history
   rootly-idp-sync history --cycle 12
-  rootly-idp-sync history anna@acme.com --output json`,
+  rootly-idp-sync history --who anna@acme.com --since 7d
+  rootly-idp-sync history --since 2026-05-01 --until 2026-06-01 --output json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.Person = strings.Join(args, "")
-			if n, err := strconv.ParseInt(f.Person, 10, 64); err == nil && f.Cycle == 0 {
+			if len(args) > 0 && f.Person != "" {
+				return errors.New("somebody is named twice: keep --who or the argument")
+			}
+			f.Person = cmp.Or(f.Person, strings.Join(args, ""))
+			f.Since, f.Until = since.before(a.now()), until.before(a.now())
+			if !f.Until.IsZero() && !f.Since.Before(f.Until) {
+				return errors.New("--since is not before --until")
+			}
+			if n, err := strconv.ParseInt(strings.Join(args, ""), 10, 64); err == nil && f.Cycle == 0 {
 				f.Person, f.Cycle = "", n // a bare number is what undo takes, too
 			}
 			return a.withStore(cmd.Context(), func(_ *pipeline, st *store.Store) error {
@@ -41,6 +53,9 @@ and how it ended. Nothing is sent.
 		},
 	}
 	cmd.Flags().Int64Var(&f.Cycle, "cycle", 0, "only the changes of this cycle")
+	cmd.Flags().StringVar(&f.Person, "who", "", "only the changes of this person or group, by name or id")
+	cmd.Flags().Var(&since, "since", "only from this time on")
+	cmd.Flags().Var(&until, "until", "only before this time")
 	cmd.Flags().IntVar(&f.Limit, "limit", 100, "show at most this many, the newest ones")
 	return cmd
 }
@@ -56,7 +71,7 @@ type pastChange struct {
 
 func history(ctx context.Context, st *store.Store, f store.Filter) (page, error) {
 	if f.Cycle == 0 && f.Person == "" {
-		cycles, err := st.Cycles(ctx, f.Limit)
+		cycles, err := st.CyclesDuring(ctx, f)
 		if err != nil {
 			return page{}, err
 		}

@@ -270,9 +270,13 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 }
 
 func (a *app) openStore(ctx context.Context, cfg *config.Config, source connectors.Connector, allowOther bool) (*store.Store, error) {
-	return store.Open(ctx, store.Options{
-		Path: cfg.State.Path, Source: source.Tenant(), Target: cfg.Target.URL, AllowOther: allowOther, Log: a.log, Now: a.now,
-	})
+	o := a.storeOptions(cfg, source.Tenant())
+	o.AllowOther = allowOther
+	return store.Open(ctx, o)
+}
+
+func (a *app) storeOptions(cfg *config.Config, tenant string) store.Options {
+	return store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, Log: a.log, Now: a.now}
 }
 
 // kept is the pipeline's state file, for verbs about what earlier runs left.

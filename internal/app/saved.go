@@ -155,8 +155,8 @@ func (a *app) openExisting(ctx context.Context, cfg *config.Config, tenant strin
 	if cfg.State.None {
 		return nil, nil
 	}
-	if _, err := os.Stat(cfg.State.Path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(cfg.State.Path); !cfg.State.Shared() && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return store.Open(ctx, store.Options{Path: cfg.State.Path, Source: tenant, Target: cfg.Target.URL, Log: a.log, Now: a.now})
+	return store.Open(ctx, a.storeOptions(cfg, tenant))
 }

@@ -29,6 +29,7 @@ type contract interface {
 	Unpin(ctx context.Context, who string) (n int, err error)
 	Pins(ctx context.Context) ([]Pinned, error)
 	Cycles(ctx context.Context, limit int) ([]Cycle, error)
+	CyclesDuring(ctx context.Context, f Filter) ([]Cycle, error)
 	Changes(ctx context.Context, f Filter) ([]Entry, error)
 	CycleChanges(ctx context.Context, cycle int64) ([]Entry, error)
 	Escrow(ctx context.Context) ([]reconcile.Waiting, error)
@@ -211,6 +212,8 @@ func suite(t *testing.T, fresh func(t testing.TB) place) {
 				"stranger":          {Filter{Person: "eve@acme.com"}, nil},
 				"since now":         {Filter{Since: t0}, []int64{join, other, create}},
 				"since later":       {Filter{Since: t0.Add(time.Second)}, nil},
+				"until now":         {Filter{Until: t0}, nil},
+				"until later":       {Filter{Person: "00u1", Since: t0, Until: t0.Add(time.Second)}, []int64{join, create}},
 				"a quote is a name": {Filter{Person: `' OR 1=1 --`}, nil},
 			} {
 				var got []int64
@@ -298,6 +301,8 @@ func pruneLaw(t *testing.T, open place) {
 	must(t, s.Link(ctx, old, slices.Repeat([]reconcile.Change{change(reconcile.VerbAdd, oncall)}, 300), nil))
 	must(t, s.Finish(ctx, old, reconcile.CycleSummary{Rules: "r"}))
 	must(t, s.Finish(ctx, begin(t, s), reconcile.CycleSummary{Rules: "r"}))
+	newest := begin(t, s)
+	must(t, s.Finish(ctx, newest, reconcile.CycleSummary{Rules: "r"}))
 	at = t0.Add(399 * 24 * time.Hour)
 	must(t, s.Prune(ctx, 0))
 	if got := len(changes(t, s, Filter{Limit: 1000})); got != 301 {
@@ -308,7 +313,7 @@ func pruneLaw(t *testing.T, open place) {
 	got := changes(t, s, Filter{Limit: 1000})
 	cycles, err := s.Cycles(ctx, 0)
 	must(t, err)
-	if len(got) != 1 || got[0].ID != open1 || len(cycles) != 1 || cycles[0].ID != old || ledger(t, s).Rules != "r" {
+	if len(got) != 1 || got[0].ID != open1 || len(cycles) != 2 || cycles[0].ID != newest || cycles[1].ID != old || ledger(t, s).Rules != "r" {
 		t.Errorf("left: %d changes, cycles %+v", len(got), cycles)
 	}
 }

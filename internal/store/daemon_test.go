@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,33 @@ var daemonTests = map[string]func(ctx context.Context, t *testing.T, s contract,
 		}
 		if _, err := s.Fail(ctx, t0, ""); err == nil {
 			t.Error("a failure without a reason was recorded")
+		}
+	},
+	"cycles are found by time": func(ctx context.Context, t *testing.T, s contract, _ func() contract) {
+		var ids []int64
+		for day := range 3 {
+			id, err := s.Fail(ctx, t0.AddDate(0, 0, day), "503")
+			must(t, err)
+			ids = append(ids, id)
+		}
+		for name, tc := range map[string]struct {
+			filter Filter
+			want   []int64
+		}{
+			"all, newest first": {Filter{}, []int64{ids[2], ids[1], ids[0]}},
+			"since":             {Filter{Since: t0.AddDate(0, 0, 1)}, []int64{ids[2], ids[1]}},
+			"until":             {Filter{Until: t0.AddDate(0, 0, 1)}, []int64{ids[0]}},
+			"between, limited":  {Filter{Since: t0, Until: t0.AddDate(0, 0, 2), Limit: 1}, []int64{ids[1]}},
+		} {
+			cycles, err := s.CyclesDuring(ctx, tc.filter)
+			must(t, err)
+			var got []int64
+			for _, c := range cycles {
+				got = append(got, c.ID)
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("%s: cycles %v, want %v", name, got, tc.want)
+			}
 		}
 	},
 	"the last good cycle is one that looked at everything": func(ctx context.Context, t *testing.T, s contract, reopen func() contract) {

@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
@@ -53,11 +55,31 @@ type Filter struct {
 	Limit  int       // 100 when zero
 }
 
+func (f Filter) since() int64 {
+	if f.Since.IsZero() {
+		return math.MinInt64
+	}
+	return millis(f.Since)
+}
+
+func (f Filter) until() int64 {
+	if f.Until.IsZero() {
+		return math.MaxInt64
+	}
+	return millis(f.Until)
+}
+
+// during tells whether the moment t is in the filter's time.
+func (f Filter) during(t time.Time) bool { return f.since() <= millis(t) && millis(t) < f.until() }
+
 // Cycles returns the latest cycles, newest first, 20 when limit is not positive.
 func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
-	if limit <= 0 {
-		limit = 20
-	}
+	return s.CyclesDuring(ctx, Filter{Limit: limit})
+}
+
+// CyclesDuring returns the latest cycles that began in the filter's time, newest first, 20 when it has no limit. What
+// else the filter says does not count.
+func (s *Store) CyclesDuring(ctx context.Context, f Filter) ([]Cycle, error) {
 	var list []Cycle
 	err := each(ctx, s.ro, func(rows *sql.Rows) error {
 		var c Cycle
@@ -70,7 +92,9 @@ func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
 		c.Started, c.Finished = fromMillis(started), instant(finished)
 		list = append(list, c)
 		return nil
-	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles WHERE pipeline = $1 ORDER BY id DESC LIMIT $2`, s.pipeline, limit)
+	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles
+		WHERE pipeline = $1 AND started >= $2 AND started < $3 ORDER BY id DESC LIMIT $4`,
+		s.pipeline, f.since(), f.until(), cmp.Or(max(f.Limit, 0), 20))
 	if err != nil {
 		return nil, fmt.Errorf("read cycles: %w", s.db.explain(err))
 	}
@@ -84,28 +108,28 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	}
-	with, where := "", ""
+	where := ""
 	if f.Cycle != 0 {
 		where += ` AND cycle = ` + arg(f.Cycle)
 	}
-	if !f.Since.IsZero() {
-		where += ` AND intended >= ` + arg(millis(f.Since))
-	}
-	if !f.Until.IsZero() {
-		where += ` AND intended < ` + arg(millis(f.Until))
+	if !f.Since.IsZero() || !f.Until.IsZero() {
+		where += ` AND intended >= ` + arg(f.since()) + ` AND intended < ` + arg(f.until())
 	}
 	if f.Person != "" {
-		who := arg(f.Person)
-		with = `WITH who (id) AS (
-			SELECT CAST(` + who + ` AS text)
-			UNION SELECT source FROM changes WHERE pipeline = $1 AND lower(name) = lower(` + who + `)
-			UNION SELECT source FROM links WHERE pipeline = $1 AND (target = ` + who + ` OR lower(name) = lower(` + who + `))
-		) `
+		ids, err := s.idsOf(ctx, f.Person)
+		if err != nil {
+			return nil, fmt.Errorf("read changes: %w", s.db.explain(err))
+		}
+		who := make([]string, len(ids))
+		for i, id := range ids {
+			who[i] = arg(id)
+		}
+		among := ` IN (` + strings.Join(who, ", ") + `)`
 		where += ` AND id IN (
-			SELECT id FROM changes WHERE pipeline = $1 AND source IN (SELECT id FROM who)
-			UNION SELECT change FROM change_people WHERE pipeline = $1 AND person IN (SELECT id FROM who))`
+			SELECT id FROM changes WHERE pipeline = $1 AND source` + among + `
+			UNION SELECT change FROM change_people WHERE pipeline = $1 AND person` + among + `)`
 	}
-	query := with + `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = $1` + where + ` ORDER BY id DESC LIMIT ` + arg(cmp.Or(max(f.Limit, 0), 100))
+	query := `SELECT ` + entryColumns + ` FROM changes WHERE pipeline = $1` + where + ` ORDER BY id DESC LIMIT ` + arg(cmp.Or(max(f.Limit, 0), 100))
 	var list []Entry
 	err := each(ctx, s.ro, func(rows *sql.Rows) error {
 		e, err := scanEntry(rows)
@@ -116,6 +140,20 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 		return nil, fmt.Errorf("read changes: %w", s.db.explain(err))
 	}
 	return list, nil
+}
+
+// idsOf are the directory ids that person may mean. They are read first: with the ids at hand a server sees that few rows
+// are asked for, and takes the indexes.
+func (s *Store) idsOf(ctx context.Context, person string) ([]string, error) {
+	ids := []string{person}
+	err := each(ctx, s.ro, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, `SELECT source FROM changes WHERE pipeline = $1 AND lower(name) = lower($2)
+		UNION SELECT source FROM links WHERE pipeline = $1 AND (target = $2 OR lower(name) = lower($2))`, s.pipeline, person)
+	return ids, err
 }
 
 // CycleChanges returns all entries of a cycle in their order, as undo needs them: an object that the cycle created has

@@ -245,7 +245,7 @@ func (s *Store) Finish(ctx context.Context, cycle int64, sum reconcile.CycleSumm
 const DefaultRetention = 400 * 24 * time.Hour
 
 // Prune deletes changes, cycles and used held sets older than keep, or than DefaultRetention when keep is zero. Open intents and their
-// cycles stay. One call deletes a bounded number of rows, in short transactions; the rest waits for the next call.
+// cycles stay, and so does the newest cycle, which tells how far the store has come. One call deletes a bounded number of rows, in short transactions; the rest waits for the next call.
 func (s *Store) Prune(ctx context.Context, keep time.Duration) error {
 	if keep < 0 {
 		return fmt.Errorf("prune: retention %s is negative", keep)
@@ -270,7 +270,8 @@ func (s *Store) Prune(ctx context.Context, keep time.Duration) error {
 				return err
 			}
 			cycles, err = t.count(`DELETE FROM cycles WHERE id IN (SELECT id FROM cycles c
-				WHERE pipeline = $1 AND started < $2 AND NOT EXISTS (SELECT 1 FROM changes WHERE cycle = c.id) ORDER BY started LIMIT $3)`, s.pipeline, before, step)
+				WHERE pipeline = $1 AND started < $2 AND NOT EXISTS (SELECT 1 FROM changes WHERE cycle = c.id)
+					AND id < (SELECT max(id) FROM cycles WHERE pipeline = $1) ORDER BY started LIMIT $3)`, s.pipeline, before, step)
 			return err
 		})
 		if err != nil {

@@ -12,13 +12,15 @@ import (
 )
 
 // Cycles returns the latest cycles, newest first, 20 when limit is not positive.
-func (m *Memory) Cycles(_ context.Context, limit int) ([]Cycle, error) {
+func (m *Memory) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
+	return m.CyclesDuring(ctx, Filter{Limit: limit})
+}
+
+// CyclesDuring returns the latest cycles of the filter's time, as Store.CyclesDuring does.
+func (m *Memory) CyclesDuring(_ context.Context, f Filter) ([]Cycle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if limit <= 0 {
-		limit = 20
-	}
-	return latest(m.cycles, limit, func(Cycle) bool { return true }), nil
+	return latest(m.cycles, cmp.Or(max(f.Limit, 0), 20), func(c Cycle) bool { return f.during(c.Started) }), nil
 }
 
 // Changes returns the entries that the filter chooses, newest first.
@@ -27,8 +29,7 @@ func (m *Memory) Changes(_ context.Context, f Filter) ([]Entry, error) {
 	defer m.mu.Unlock()
 	who := m.known(f.Person)
 	return latest(m.changes, cmp.Or(max(f.Limit, 0), 100), func(e Entry) bool {
-		return (f.Cycle == 0 || e.Cycle == f.Cycle) && (f.Since.IsZero() || !e.Intended.Before(f.Since)) &&
-			(f.Until.IsZero() || e.Intended.Before(f.Until)) && (f.Person == "" || about(e.Change, who))
+		return (f.Cycle == 0 || e.Cycle == f.Cycle) && f.during(e.Intended) && (f.Person == "" || about(e.Change, who))
 	}), nil
 }
 
@@ -106,7 +107,7 @@ func (m *Memory) Links(context.Context) (users, groups int, err error) {
 }
 
 // Prune forgets changes, cycles and used held sets older than keep, or than DefaultRetention when keep is zero. Open
-// intents and their cycles stay. A daemon without a store does well to keep a day or two.
+// intents, their cycles and the newest one stay. A daemon without a store does well to keep a day or two.
 func (m *Memory) Prune(ctx context.Context, keep time.Duration) error {
 	if keep < 0 {
 		return fmt.Errorf("prune: retention %s is negative", keep)
@@ -114,11 +115,14 @@ func (m *Memory) Prune(ctx context.Context, keep time.Duration) error {
 	return m.do(ctx, "prune", func() error {
 		before := m.now().Add(-cmp.Or(keep, DefaultRetention))
 		m.changes = slices.DeleteFunc(m.changes, func(e Entry) bool { return e.Intended.Before(before) && !m.open[e.ID] })
-		mentioned := map[int64]bool{}
+		mentioned, newest := map[int64]bool{}, int64(0)
+		if len(m.cycles) > 0 {
+			newest = m.cycles[len(m.cycles)-1].ID
+		}
 		for _, e := range m.changes {
 			mentioned[e.Cycle] = true
 		}
-		m.cycles = slices.DeleteFunc(m.cycles, func(c Cycle) bool { return c.Started.Before(before) && !mentioned[c.ID] })
+		m.cycles = slices.DeleteFunc(m.cycles, func(c Cycle) bool { return c.Started.Before(before) && !mentioned[c.ID] && c.ID != newest })
 		m.held = slices.DeleteFunc(m.held, func(r HeldRecord) bool { return !r.Used.IsZero() && r.Used.Before(before) })
 		return nil
 	})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 // A postgres is a state in a schema of its own on a server, which several processes may share. The writer's lock is a
@@ -100,22 +100,41 @@ func (p *postgres) prepare(ctx context.Context) error {
 			return fmt.Errorf("create schema %s: %w", path, err)
 		}
 	}
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return err
-	}
-	provider, err := newProvider(goose.DialectPostgres, p.pool, p.files, goose.WithSessionLocker(locker))
+	provider, err := newProvider(goose.DialectPostgres, p.pool, p.files)
 	if err != nil {
 		return err
 	}
 	have, err := p.schema(ctx)
+	if err != nil || have == newest(provider) {
+		return err
+	}
+	if err := newer(p.where, have, newest(provider)); err != nil {
+		return err
+	}
+	unlock, err := p.alone(ctx)
 	if err != nil {
 		return err
 	}
-	if err := newer(p.where, have, newest(provider)); err != nil || have == newest(provider) {
-		return err
-	}
+	defer unlock()
 	return up(ctx, provider, have)
+}
+
+// alone waits until no other process changes the schema, and keeps others waiting until unlock, or the connection's end.
+func (p *postgres) alone(ctx context.Context) (unlock func(), err error) {
+	conn, err := p.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(hashtext(current_schema()))`); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return func() {
+		if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_unlock_all()`); err != nil {
+			// The lock ends with the session, which must not go back to the pool.
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
+		conn.Close()
+	}, nil
 }
 
 func (p *postgres) schema(ctx context.Context) (version int64, err error) {

@@ -75,6 +75,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
+// Place is where the store is: the file, or user, server and database.
+func (s *Store) Place() string { return s.db.place() }
+
 // Close ends the store after the writes that are under way.
 func (s *Store) Close() error {
 	return errors.Join(s.w.close(), s.db.close())

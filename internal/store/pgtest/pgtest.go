@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // A Server is a cluster of its own with one superuser, app, who needs no password. Its methods end the test on an error.
@@ -74,14 +72,8 @@ func (s *Server) URL(database string) string {
 // Database makes an empty database that no other test has, and returns its connection string.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, s.URL("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+	if err := s.run("createdb", "-h", "127.0.0.1", "-p", s.port, "-U", "app", name); err != nil {
 		t.Fatal(err)
 	}
 	return s.URL(name)
@@ -111,11 +103,16 @@ func (s *Server) run(command string, args ...string) error {
 
 // binaries finds the server's programs in PATH, or where Debian keeps them out of it.
 func binaries() (dir string, err error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
-	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil || len(found) == 0 {
+	if err != nil {
+		return "", err
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			found = append(found, path)
+		}
+	}
+	if len(found) == 0 {
 		return "", errors.New("initdb is not found: these tests need a PostgreSQL server (on Debian: apt-get install postgresql)")
 	}
 	return filepath.Dir(found[len(found)-1]), nil

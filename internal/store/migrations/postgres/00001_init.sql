@@ -73,6 +73,7 @@ CREATE TABLE changes (
 );
 
 CREATE INDEX changes_open   ON changes (pipeline, id) WHERE outcome IS NULL OR outcome = 'unknown';
+CREATE INDEX changes_newest ON changes (pipeline, id);
 CREATE INDEX changes_cycle  ON changes (cycle);
 CREATE INDEX changes_spends ON changes (pipeline, settled) WHERE spends IS NOT NULL;
 CREATE INDEX changes_time   ON changes (pipeline, intended);
