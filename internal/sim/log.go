@@ -16,10 +16,11 @@ type Side string
 
 // The sides.
 const (
-	SideOkta   Side = "okta"
-	SideGraph  Side = "graph"  // with the token endpoint of its tenant
-	SideGoogle Side = "google" // with its token endpoint and IAM
-	SideSCIM   Side = "scim"
+	SideOkta     Side = "okta"
+	SideGraph    Side = "graph"  // with the token endpoint of its tenant
+	SideGoogle   Side = "google" // with its token endpoint and IAM
+	SideRippling Side = "rippling"
+	SideSCIM     Side = "scim"
 )
 
 // An Entry is one request as the server saw it.
