@@ -51,7 +51,7 @@ func (x *exchange) say(status int, mediaType string, body []byte) {
 }
 
 func (x *exchange) mediaType() string {
-	if x.side == SideSCIM {
+	if x.side == SideSCIM || x.side == SideDirectory {
 		return scimMediaType
 	}
 	return "application/json"

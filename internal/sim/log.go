@@ -16,11 +16,12 @@ type Side string
 
 // The sides.
 const (
-	SideOkta     Side = "okta"
-	SideGraph    Side = "graph"  // with the token endpoint of its tenant
-	SideGoogle   Side = "google" // with its token endpoint and IAM
-	SideRippling Side = "rippling"
-	SideSCIM     Side = "scim"
+	SideOkta      Side = "okta"
+	SideGraph     Side = "graph"  // with the token endpoint of its tenant
+	SideGoogle    Side = "google" // with its token endpoint and IAM
+	SideRippling  Side = "rippling"
+	SideDirectory Side = "directory" // the SCIM server that is one
+	SideSCIM      Side = "scim"
 )
 
 // An Entry is one request as the server saw it.

@@ -10,7 +10,9 @@ import (
 )
 
 // departmentID is the id of a department.
-func departmentID(name string) string { return "dep-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")) }
+func departmentID(name string) string {
+	return "dep-" + strings.ToLower(strings.ReplaceAll(name, " ", "-"))
+}
 
 func (s *Rippling) listUsers(r *http.Request) (int, any) {
 	people := s.company.people

@@ -1,5 +1,5 @@
 // Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
-// Google's Directory API, as Rippling's and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
+// Google's Directory API, as Rippling's, as a SCIM 2.0 server that is a directory, and as a strict one in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -12,33 +12,35 @@ import (
 // Config describes a simulation. Its zero value is a company of about 300 people and 25 groups, before a strict SCIM
 // server that holds nobody yet.
 type Config struct {
-	Seed     uint64
-	People   int // 0 is 300, negative is nobody
-	Groups   int // 0 is 25, negative is none
-	Okta     OktaOptions
-	Graph    GraphOptions
-	Google   GoogleOptions
-	Rippling RipplingOptions
-	SCIM     SCIMOptions
+	Seed      uint64
+	People    int // 0 is 300, negative is nobody
+	Groups    int // 0 is 25, negative is none
+	Okta      OktaOptions
+	Graph     GraphOptions
+	Google    GoogleOptions
+	Rippling  RipplingOptions
+	Directory SCIMDirectoryOptions
+	SCIM      SCIMOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
 	LogLimit int
 }
 
 // A Sim is a company, its servers, the faults they are under and the log they share.
 type Sim struct {
-	Company  *Company
-	Okta     *Okta
-	Graph    *Graph
-	Google   *Google
-	Rippling *Rippling
-	SCIM     *SCIM
-	Faults   *Faults
-	Log      *Log
+	Company   *Company
+	Okta      *Okta
+	Graph     *Graph
+	Google    *Google
+	Rippling  *Rippling
+	Directory *SCIMDirectory
+	SCIM      *SCIM
+	Faults    *Faults
+	Log       *Log
 
-	okta, graph, google, rippling, scim http.Handler // with faults and log
-	token                               string
-	scimToken                           string
-	servers                             []*Server
+	okta, graph, google, rippling, directory, scim http.Handler // with faults and log
+	token                                          string
+	scimToken                                      string
+	servers                                        []*Server
 }
 
 // Endpoints are what a configuration needs to know.
@@ -61,6 +63,9 @@ type Endpoints struct {
 
 	RipplingURL   string
 	RipplingToken string
+
+	DirectoryURL   string // of the SCIM server that is a directory
+	DirectoryToken string
 }
 
 // New founds the company and sets up the servers. Nothing runs until Start.
@@ -81,6 +86,8 @@ func New(cfg Config) *Sim {
 	s.google = s.Log.Wrap(SideGoogle, s.Faults.Wrap(SideGoogle, s.Google))
 	s.Rippling = NewRippling(s.Company, cfg.Rippling)
 	s.rippling = s.Log.Wrap(SideRippling, s.Faults.Wrap(SideRippling, s.Rippling))
+	s.Directory = NewSCIMDirectory(s.Company, cfg.Directory)
+	s.directory = s.Log.Wrap(SideDirectory, s.Faults.Wrap(SideDirectory, s.Directory))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
 	return s
@@ -89,7 +96,7 @@ func New(cfg Config) *Sim {
 // Start serves all sides on free ports of 127.0.0.1 until Close.
 func (s *Sim) Start() (Endpoints, error) {
 	var urls []string
-	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.rippling, s.scim} {
+	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.rippling, s.directory, s.scim} {
 		server, err := Serve(h)
 		if err != nil {
 			return Endpoints{}, errors.Join(err, s.Close())
@@ -97,7 +104,7 @@ func (s *Sim) Start() (Endpoints, error) {
 		s.servers = append(s.servers, server)
 		urls = append(urls, server.URL)
 	}
-	return s.endpoints(urls[0], urls[1], urls[2], urls[3], urls[4]), nil
+	return s.endpoints(urls[0], urls[1], urls[2], urls[3], urls[4], urls[5]), nil
 }
 
 // Close stops what Start has started and returns when the last request has ended. The company and the servers'
@@ -113,11 +120,12 @@ func (s *Sim) Close() error {
 
 // The hosts of a simulation without sockets.
 const (
-	inProcessOkta     = "acme.okta.example"
-	inProcessGraph    = "graph.example"
-	inProcessGoogle   = "admin.google.example"
-	inProcessRippling = "rest.rippling.example"
-	inProcessSCIM     = "rootly.example"
+	inProcessOkta      = "acme.okta.example"
+	inProcessGraph     = "graph.example"
+	inProcessGoogle    = "admin.google.example"
+	inProcessRippling  = "rest.rippling.example"
+	inProcessDirectory = "idp.example"
+	inProcessSCIM      = "rootly.example"
 )
 
 // InProcess returns endpoints that exist only behind the transport beside them: no socket, no goroutine that stays.
@@ -132,6 +140,8 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 			s.google.ServeHTTP(w, r)
 		case inProcessRippling:
 			s.rippling.ServeHTTP(w, r)
+		case inProcessDirectory:
+			s.directory.ServeHTTP(w, r)
 		case inProcessSCIM:
 			s.scim.ServeHTTP(w, r)
 		default:
@@ -139,15 +149,16 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 		}
 	})
 	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessGraph, "https://"+inProcessGoogle, "https://"+inProcessRippling,
-		"https://"+inProcessSCIM), Transport(byHost)
+		"https://"+inProcessDirectory, "https://"+inProcessSCIM), Transport(byHost)
 }
 
-func (s *Sim) endpoints(okta, graph, google, rippling, scim string) Endpoints {
+func (s *Sim) endpoints(okta, graph, google, rippling, directory, scim string) Endpoints {
 	return Endpoints{
 		OktaURL: okta, OktaToken: s.token, AppID: s.Company.AppID(), SCIMURL: scim + SCIMBase, SCIMToken: s.scimToken,
 		GraphURL: graph + GraphBase, AuthorityURL: graph, TenantID: s.Graph.options.TenantID, ClientID: s.Graph.options.ClientID,
 		ClientSecret: s.Graph.options.Secret, AppClientID: s.Graph.AppClientID(),
 		GoogleURL: google, GoogleAdmin: s.Google.options.Admin,
 		RipplingURL: rippling, RipplingToken: s.Rippling.options.Token,
+		DirectoryURL: directory + DirectoryBase, DirectoryToken: s.Directory.options.Token,
 	}
 }
