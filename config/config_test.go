@@ -106,7 +106,7 @@ share = "7%"
 func TestEnvironmentOverridesEveryKey(t *testing.T) {
 	values := map[string]string{
 		"source.okta.org_url": "https://env.okta.com", "source.file.format": "csv", "scope.mode": "all",
-		"source.entra.identity": "workload", "source.entra.user_name": "mail", "source.entra.cloud": "usgov",
+		"source.entra.identity": "workload", "source.entra.user_name": "mail", "source.entra.cloud": "usgov", "source.rippling.groups": "both",
 		"phone_region": "DE", "removals": "never", "schedule": "0 * * * *", "notify.email.security": "tls", "notify.rootly.target_type": "User", "target.url": "https://scim.example.com",
 	}
 	for f := range leaves(reflectConfig(), "") {

@@ -23,13 +23,15 @@ func Example() []byte { return bytes.Clone(example) }
 
 // Answers are what init knows about the organisation. Whatever is empty becomes a placeholder to be edited.
 type Answers struct {
-	Source      string // "okta", "entra", "google" or "file"
+	Source      string // "okta", "entra", "google", "rippling", "scim" or "file"
 	OrgURL      string // Okta
 	TenantID    string // Entra
 	ClientID    string // Entra
 	AppID       string // Okta and Entra, for mode assigned
 	KeyFile     string // Google: the service account's key file
 	Subject     string // Google
+	Company     string // Rippling
+	SCIMURL     string // SCIM
 	Path        string // file: users
 	GroupsPath  string // file: groups
 	Mode        connectors.ScopeMode
@@ -54,11 +56,17 @@ func Starter(a Answers) ([]byte, error) {
 		a.KeyFile = cmp.Or(a.KeyFile, "google-key.json")
 		a.Subject = cmp.Or(a.Subject, "admin@acme.com")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "rippling":
+		a.Company = cmp.Or(a.Company, "acme")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "scim":
+		a.SCIMURL = cmp.Or(a.SCIMURL, "https://idp.acme.com/scim/v2")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
 	case "file":
 		a.Path = cmp.Or(a.Path, "users.csv")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeAll)
 	default:
-		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google or file", a.Source)
+		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google, rippling, scim or file", a.Source)
 	}
 	if a.Mode == connectors.ScopeGroups && len(a.ScopeGroups) == 0 {
 		a.ScopeGroups = []string{"Everyone on call"}

@@ -50,6 +50,12 @@ func TestStarterLoads(t *testing.T) {
 		"google, a key": {Answers{Source: "google", KeyFile: key}, func(c *Config) bool {
 			return c.Scope.Mode == connectors.ScopeGroups && c.Source.Google.Subject == "admin@acme.com" && c.Source.Google.Credentials.Reveal() == "{}"
 		}},
+		"rippling, nothing known": {Answers{Source: "rippling"}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeGroups && c.Source.Rippling.Company == "acme" && !c.Source.Rippling.APIToken.IsZero()
+		}},
+		"scim, an address": {Answers{Source: "scim", SCIMURL: "https://x.example/scim", Mode: connectors.ScopeAll}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeAll && c.Source.SCIM.URL == "https://x.example/scim" && !c.Source.SCIM.Token.IsZero()
+		}},
 		"file, nothing known": {Answers{Source: "file"}, func(c *Config) bool { return c.Scope.Mode == connectors.ScopeAll && c.Source.File.Path == "users.csv" }},
 		"okta, groups": {Answers{Source: "okta", OrgURL: "https://x.okta.com", Mode: connectors.ScopeGroups, ScopeGroups: []string{`SRE "core"`, "id:00g1"}, Push: []string{"oncall-*"}},
 			func(c *Config) bool {
@@ -68,7 +74,7 @@ func TestStarterLoads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := load("c.yaml", text, environment(append([]string{"AZURE_CLIENT_SECRET=" + canary}, tokens...)...))
+			cfg, err := load("c.yaml", text, environment(append([]string{"AZURE_CLIENT_SECRET=" + canary, "RIPPLING_API_TOKEN=" + canary, "SCIM_SOURCE_TOKEN=" + canary}, tokens...)...))
 			if err != nil {
 				t.Fatalf("%v in:\n%s", err, text)
 			}
@@ -80,7 +86,7 @@ func TestStarterLoads(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Starter(Answers{Source: "ldap"}); errText(err) != `there is no directory "ldap"; choose okta, entra, google or file` {
+	if _, err := Starter(Answers{Source: "ldap"}); errText(err) != `there is no directory "ldap"; choose okta, entra, google, rippling, scim or file` {
 		t.Errorf("an unknown directory gives %v", err)
 	}
 }
