@@ -78,10 +78,10 @@ func (s *SCIMDirectory) answer(r *http.Request) (int, any) {
 			return http.StatusOK, s.group(g, s.options.NeverMembers)
 		}
 	case kind == "Groups":
-		var all []any
+		var all []func() any
 		for _, g := range s.company.groups {
 			if g != nil && g != s.company.all {
-				all = append(all, s.group(g, s.options.HideMembers || s.options.NeverMembers))
+				all = append(all, func() any { return s.group(g, s.options.HideMembers || s.options.NeverMembers) })
 			}
 		}
 		return s.page(r, all)
@@ -106,7 +106,7 @@ func (s *SCIMDirectory) listUsers(r *http.Request) (int, any) {
 			return http.StatusBadRequest, nil
 		}
 	}
-	var all []any
+	var all []func() any
 	for _, p := range s.company.people {
 		if p == nil {
 			continue
@@ -125,13 +125,14 @@ func (s *SCIMDirectory) listUsers(r *http.Request) (int, any) {
 			return false
 		}
 		if filter == nil || filter.match(holds) {
-			all = append(all, s.user(p))
+			all = append(all, func() any { return s.user(p) })
 		}
 	}
 	return s.page(r, all)
 }
 
-func (s *SCIMDirectory) page(r *http.Request, all []any) (int, any) {
+// page answers with the objects of one page, which are made only then.
+func (s *SCIMDirectory) page(r *http.Request, all []func() any) (int, any) {
 	count, err := positive(r.URL.Query(), "count", defaultCount)
 	start, err2 := positive(r.URL.Query(), "startIndex", 1)
 	if err != nil || err2 != nil {
@@ -141,10 +142,11 @@ func (s *SCIMDirectory) page(r *http.Request, all []any) (int, any) {
 		count = min(count, s.options.PageCap)
 	}
 	from := min(start-1, len(all))
-	page, total := all[from:min(from+count, len(all))], len(all)
-	return http.StatusOK, listResponse{
-		Schemas: []string{listSchema}, TotalResults: &total, StartIndex: start, ItemsPerPage: len(page), Resources: append([]any{}, page...),
+	page, total := []any{}, len(all)
+	for _, object := range all[from:min(from+count, len(all))] {
+		page = append(page, object())
 	}
+	return http.StatusOK, listResponse{Schemas: []string{listSchema}, TotalResults: &total, StartIndex: start, ItemsPerPage: len(page), Resources: page}
 }
 
 const enterpriseSchema = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
