@@ -23,7 +23,7 @@ func Example() []byte { return bytes.Clone(example) }
 
 // Answers are what init knows about the organisation. Whatever is empty becomes a placeholder to be edited.
 type Answers struct {
-	Source      string // "okta", "entra", "google", "ldap" or "file"
+	Source      string // "okta", "entra", "google", "ldap", "rippling", "scim" or "file"
 	OrgURL      string // Okta
 	TenantID    string // Entra
 	ClientID    string // Entra
@@ -33,6 +33,8 @@ type Answers struct {
 	URL         string // LDAP
 	BindDN      string // LDAP
 	BaseDN      string // LDAP
+	Company     string // Rippling
+	SCIMURL     string // SCIM
 	Path        string // file: users
 	GroupsPath  string // file: groups
 	Mode        connectors.ScopeMode
@@ -62,11 +64,17 @@ func Starter(a Answers) ([]byte, error) {
 		a.BindDN = cmp.Or(a.BindDN, "cn=idp-sync,dc=acme,dc=com")
 		a.BaseDN = cmp.Or(a.BaseDN, "dc=acme,dc=com")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "rippling":
+		a.Company = cmp.Or(a.Company, "acme")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "scim":
+		a.SCIMURL = cmp.Or(a.SCIMURL, "https://idp.acme.com/scim/v2")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
 	case "file":
 		a.Path = cmp.Or(a.Path, "users.csv")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeAll)
 	default:
-		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google, ldap or file", a.Source)
+		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google, ldap, rippling, scim or file", a.Source)
 	}
 	if a.Mode == connectors.ScopeGroups && len(a.ScopeGroups) == 0 {
 		a.ScopeGroups = []string{"Everyone on call"}

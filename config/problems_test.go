@@ -66,6 +66,48 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, maxrate: 3}\n",
 			want: "target.maxrate (line 3) is not a key; did you mean max_rate?",
 		},
+		"the directory is the target": {
+			file: "source: {scim: {url: 'HTTPS://Rootly.com:443/scim/', token: t}}\n" + goodScope + goodTarget,
+			want: "source.scim.url (line 1) is target.url, so this sync would write onto the directory it reads; give the directory's own SCIM address",
+		},
+		"the directory is the target, by another name of loopback": {
+			file: "source: {scim: {url: 'http://localhost:8080/scim', token: t}}\n" + goodScope + "target: {url: 'http://127.0.0.1:8080/scim'}\n",
+			want: "source.scim.url (line 1) is target.url, so this sync would write onto the directory it reads; give the directory's own SCIM address",
+		},
+		"two ways to sign in over SCIM": {
+			file: "source: {scim: {url: 'https://idp.acme.com', token: t, username: u, password: p}}\n" + goodScope + goodTarget,
+			want: "source.scim (line 1) has both a token and a user name or password; keep token, or username and password",
+		},
+		"a password of nobody": {
+			file: "source: {scim: {url: 'https://idp.acme.com', password: p}}\n" + goodScope + goodTarget,
+			want: "source.scim.username (line 1) is missing beside the password; write the user name",
+		},
+		"no way to sign in over SCIM": {
+			file: "source: {scim: {url: 'https://idp.acme.com'}}\n" + goodScope + goodTarget,
+			want: "source.scim.token (line 1) is missing; set SCIM_SOURCE_TOKEN, give token or token_file, or username and password",
+		},
+		"a directory over plain http": {
+			file: "source: {scim: {url: 'http://idp.acme.com', token: t}}\n" + goodScope + goodTarget,
+			want: "source.scim.url (line 1) is not https; write https://",
+		},
+		"nothing to nest over SCIM": {
+			file: "source: {scim: {url: 'https://idp.acme.com', token: t, nested: true}}\n" + goodScope + goodTarget,
+			want: "source.scim.nested (line 1) has no meaning without groups; remove it, or list groups in scope.groups or groups.push",
+		},
+		"an unnamed company": {
+			file: "source: {rippling: {api_token: t, api_version: v2}}\n" + goodScope + goodTarget,
+			want: "source.rippling.company (line 1) is missing; write a name of the company that is going to stay, such as acme\n" +
+				"source.rippling.api_version (line 1) is no date; write it as 2024-08-01, or remove the line",
+		},
+		"no token for Rippling": {
+			file: "source: {rippling: {company: acme, base_url: 'ftp://x'}}\n" + goodScope + goodTarget,
+			want: "source.rippling.api_token (line 1) is missing; set RIPPLING_API_TOKEN, or give api_token or api_token_file\n" +
+				"source.rippling.base_url (line 1) is no plain web address; write it as https://host/path",
+		},
+		"an application at Rippling": {
+			file: "source: {rippling: {company: acme, api_token: t}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: "scope.mode (line 2) is assigned, which this directory does not know; write groups or all",
+		},
 		"a REST API over plain http": {
 			file: goodSource + goodScope + goodTarget + "rootly: {api_url: 'http://api.rootly.com'}\n",
 			want: "rootly.api_url (line 4) is not https; write https://",
@@ -215,7 +257,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"no directory": {
 			file: goodScope + goodTarget,
-			want: "source names no directory; give exactly one of okta, entra, google, ldap, file",
+			want: "source names no directory; give exactly one of okta, entra, google, ldap, rippling, scim, file",
 		},
 		"two directories": {
 			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com}}\n" + goodScope + goodTarget,
@@ -499,7 +541,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 target.tokn (line 4) is not a key; did you mean token?
 scope.groups (line 5) is missing, and scope.mode groups needs it; list the groups by name, or by id as "id:…"
 guard.groups.share (from ROOTLY_IDP_SYNC_GUARD_GROUPS_SHARE) is a bare number; write 5%
-source names no directory; give exactly one of okta, entra, google, ldap, file`,
+source names no directory; give exactly one of okta, entra, google, ldap, rippling, scim, file`,
 		},
 	}
 	for name, tc := range tests {

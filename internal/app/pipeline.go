@@ -34,6 +34,12 @@ func (a *app) loadOffline() (*config.Config, *reconcile.Rules, error) {
 	if o := cfg.Source.Okta; o != nil && o.APIToken.IsZero() && o.PrivateKey.IsZero() {
 		o.ClientID, o.APIToken = "", config.NewSecret("offline")
 	}
+	if r := cfg.Source.Rippling; r != nil && r.APIToken.IsZero() {
+		r.APIToken = config.NewSecret("offline")
+	}
+	if s := cfg.Source.SCIM; s != nil && s.Token.IsZero() && s.Password.IsZero() {
+		s.Token = config.NewSecret("offline")
+	}
 	return cfg, rules, nil
 }
 
@@ -88,6 +94,10 @@ func sourceName(s config.Source) string {
 		return "google"
 	case s.LDAP != nil:
 		return "ldap"
+	case s.Rippling != nil:
+		return "rippling"
+	case s.SCIM != nil:
+		return "scim"
 	case s.File != nil:
 		return "file"
 	}
@@ -109,6 +119,12 @@ func narrowed(s config.Source) string {
 	}
 	if o := s.Okta; o != nil {
 		return "app_id=" + o.AppID
+	}
+	if r := s.Rippling; r != nil && (r.Nested || r.Groups != "") {
+		return fmt.Sprintf("groups=%s nested=%t", r.Groups, r.Nested)
+	}
+	if c := s.SCIM; c != nil && (c.Nested || c.Filter != "") {
+		return fmt.Sprintf("filter=%q nested=%t", c.Filter, c.Nested)
 	}
 	return ""
 }
