@@ -57,6 +57,10 @@ func (l *loader) entra(e *Entra) {
 	l.guid("source.entra.client_id", e.ClientID, needed, "write the Application (client) ID; "+where)
 	l.guid("source.entra.app_id", e.AppID, l.cfg.Scope.Mode == connectors.ScopeAssigned,
 		"write the Application ID of the enterprise application (not its Object ID), which scope.mode assigned needs")
+	l.onlyFor(connectors.ScopeAssigned, "source.entra.app_id", e.AppID != "")
+	if e.Nested && l.cfg.Scope.Mode == connectors.ScopeAll && len(l.cfg.Groups.Push) == 0 {
+		l.problem("source.entra.nested", "has no meaning for scope.mode all without groups to push", "remove it, or list groups in groups.push")
+	}
 	for path, text := range map[string]string{"graph_url": e.GraphURL, "authority_url": e.AuthorityURL} {
 		u, err := url.Parse(text)
 		switch path = "source.entra." + path; {

@@ -190,7 +190,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			want: "source names no directory; give exactly one of okta, entra, google, file",
 		},
 		"two directories": {
-			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com, app_id: 0oa1}}\n" + goodScope + goodTarget,
+			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com}}\n" + goodScope + goodTarget,
 			want: "source (line 1) names several directories: okta, file; keep one; run one sync for each directory",
 		},
 		"an empty directory": {
@@ -309,6 +309,24 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			file: "source: {google: {credentials: x, subject: a@b.c, org_units: [/A]}}\nscope: {mode: all}\n" + goodTarget,
 			want: "source.google.org_units (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: org_units",
 		},
+		"sub-units of another mode": {
+			file: "source: {google: {credentials: x, subject: a@b.c, org_units: [/A], sub_units: true}}\nscope: {mode: all}\n" + goodTarget,
+			want: "source.google.org_units (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: org_units\n" +
+				"source.google.sub_units (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: org_units",
+		},
+		"an Okta app of another mode": {
+			file: "source: {okta: {org_url: https://acme.okta.com, api_token: x, app_id: 0oa1}}\nscope: {mode: groups, groups: [a]}\n" + goodTarget,
+			want: "source.okta.app_id (line 1) has no meaning for scope.mode groups; remove it, or write scope.mode: assigned",
+		},
+		"an enterprise application of another mode, and nothing that nests": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, identity: managed, app_id: 8b4c6d1e-0000-4000-8000-000000000003, nested: true}}\nscope: {mode: all, groups: [a]}\n" + goodTarget,
+			want: "source.entra.app_id (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: assigned\n" +
+				"source.entra.nested (line 1) has no meaning for scope.mode all without groups to push; remove it, or list groups in groups.push\n" +
+				"scope.groups (line 2) has no meaning for scope.mode all; remove it, or write scope.mode: groups",
+		},
+		"nested groups to push": {
+			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, identity: managed, nested: true}}\nscope: {mode: all}\ngroups: {push: [a]}\n" + goodTarget,
+		},
 		"an organizational unit that is no path": {
 			file: "source: {google: {credentials: x, subject: a@b.c, org_units: [A]}}\nscope: {mode: org_units}\n" + goodTarget,
 			want: "source.google.org_units[0] (line 1) is no path; begin it with /, as in /Engineering/SRE",
@@ -381,7 +399,7 @@ source names no directory; give exactly one of okta, entra, google, file`,
 }
 
 func TestMissingCredentials(t *testing.T) {
-	_, err := load("c.yaml", []byte(goodOkta+"scope: {mode: all}\n"+goodTarget), environment())
+	_, err := load("c.yaml", []byte(goodOkta+"scope: {mode: assigned}\n"+goodTarget), environment())
 	want := `source.okta.api_token (line 1) is missing; set OKTA_API_TOKEN, give api_token or api_token_file, or use client_id and private_key
 target.token (line 3) is missing; set ROOTLY_SCIM_TOKEN, or give token or token_file; Rootly shows it under Integrations, SSO`
 	if diff := cmp.Diff(want, errText(err)); diff != "" {

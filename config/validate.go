@@ -109,6 +109,7 @@ func (l *loader) okta(o *Okta) {
 	case !token && !o.oauth():
 		l.problem("source.okta.api_token", "is missing", "set OKTA_API_TOKEN, give api_token or api_token_file, or use client_id and private_key")
 	}
+	l.onlyFor(connectors.ScopeAssigned, "source.okta.app_id", o.AppID != "")
 	if !o.oauth() && len(o.Scopes) > 0 {
 		l.problem("source.okta.scopes", "is for OAuth credentials only", "remove it, or use client_id and private_key")
 	}
@@ -150,12 +151,11 @@ func (l *loader) google(g *Google) {
 	case g.Subject == "" && (g.Customer == "" || g.Customer == "my_customer"):
 		l.problem("source.google.subject", "is missing", "write the e-mail address of an administrator; or, if the service account has an administrator role itself, write customer with the account's id")
 	}
-	switch mode := l.cfg.Scope.Mode; {
-	case mode == connectors.ScopeOrgUnits && len(g.OrgUnits) == 0:
+	if l.cfg.Scope.Mode == connectors.ScopeOrgUnits && len(g.OrgUnits) == 0 {
 		l.problem("source.google.org_units", "is missing, and scope.mode org_units needs it", "list the units by their paths, such as /Engineering")
-	case mode != connectors.ScopeOrgUnits && mode != "" && len(g.OrgUnits) > 0:
-		l.problem("source.google.org_units", "has no meaning for scope.mode "+string(mode), "remove it, or write scope.mode: org_units")
 	}
+	l.onlyFor(connectors.ScopeOrgUnits, "source.google.org_units", len(g.OrgUnits) > 0)
+	l.onlyFor(connectors.ScopeOrgUnits, "source.google.sub_units", g.SubUnits)
 	for i, path := range g.OrgUnits {
 		if !strings.HasPrefix(path, "/") {
 			l.problem(fmt.Sprintf("source.google.org_units[%d]", i), "is no path", "begin it with /, as in /Engineering/SRE")
@@ -178,18 +178,23 @@ func (l *loader) scope() {
 	if okta := l.cfg.Source.Okta; okta != nil && scope.Mode == connectors.ScopeAssigned && okta.AppID == "" {
 		l.problem("source.okta.app_id", "is missing, and scope.mode assigned needs it", "write the id of the application, such as 0oa1b2c3; it stands in the app's address in the admin console")
 	}
-	switch {
-	case scope.Mode == connectors.ScopeGroups && len(scope.Groups) == 0:
+	if scope.Mode == connectors.ScopeGroups && len(scope.Groups) == 0 {
 		l.problem("scope.groups", "is missing, and scope.mode groups needs it", `list the groups by name, or by id as "id:…"`)
-	case scope.Mode != connectors.ScopeGroups && scope.Mode != "" && len(scope.Groups) > 0:
-		l.problem("scope.groups", "has no meaning for scope.mode "+string(scope.Mode), "remove it, or write scope.mode: groups")
 	}
+	l.onlyFor(connectors.ScopeGroups, "scope.groups", len(scope.Groups) > 0)
 	for i, p := range l.patterns("scope.groups", scope.Groups) {
 		if !p.Exact() {
 			l.problem(fmt.Sprintf("scope.groups[%d]", i), "has a *, and the scope's groups must be named exactly", `write the whole name, or the id as "id:…"`)
 		}
 	}
 	l.patterns("scope.exclude", scope.Exclude)
+}
+
+// onlyFor refuses a key that is given and that the scope mode does not look at. Of a missing mode nothing is known yet.
+func (l *loader) onlyFor(mode connectors.ScopeMode, path string, given bool) {
+	if chosen := l.cfg.Scope.Mode; given && chosen != "" && chosen != mode {
+		l.problem(path, "has no meaning for scope.mode "+string(chosen), "remove it, or write scope.mode: "+string(mode))
+	}
 }
 
 // modes are the scope modes that the chosen directory knows; all of them as long as none is chosen.

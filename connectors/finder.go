@@ -2,8 +2,8 @@ package connectors
 
 import "context"
 
-// A Finder is a Connector that answers about one person or one group afresh, by requests of their own and not from a
-// listing. Nobody loses anything on one read: what a Snapshot says of a leaver is asked again here. Its methods may be
+// A Finder is a Connector that answers about one person or one group afresh, by requests of their own and, where
+// the directory has them, not from a listing. Nobody loses anything on one read: what a Snapshot says of a leaver is asked again here. Its methods may be
 // called by several goroutines at once, between Fetches.
 type Finder interface {
 	// Lookup asks for one person by id. An answer that cannot be trusted is an error, never "not there".
@@ -27,4 +27,8 @@ type Found struct {
 	// Outside says, where the connector's own options narrow who is read, why they leave this person out this moment:
 	// "in organizational unit /Sales". "" means that they do not.
 	Outside string
+	// Listed says that this person is out (not Assigned, not InScopeGroup, or Outside) by the word of a listing or a search
+	// index, and not by an answer about this person alone. The same lagging copy may have given that listing and the
+	// Snapshot, so it confirms a loss only together with an earlier Snapshot without the person.
+	Listed bool
 }

@@ -37,7 +37,7 @@ type findings struct {
 }
 
 // confirm asks the directory again about everybody who would lose something. previous is the last good snapshot; it
-// stands in where the directory cannot be asked about one person, or answers with a bare "not there".
+// stands in where the directory cannot be asked about one person, or answers with a bare "not there" or out of a listing.
 func confirm(ctx context.Context, source connectors.Connector, rules *Rules, d *desk, changes []Change,
 	previous func(context.Context) (*connectors.Snapshot, error)) (findings, error) {
 	var people, groups []string
@@ -154,10 +154,12 @@ func askPerson(ctx context.Context, finder connectors.Finder, rules *Rules, befo
 	if v.standing == standIn && found.Outside != "" {
 		v.standing, v.text = standOut, found.Outside
 	}
-	switch v.standing {
-	case standDisabled, standOut:
+	switch {
+	case v.standing == standOut && found.Listed && !before.without(p.id):
+		return finding{proof: unproven, text: "asked again, a listing says so too: " + v.text + "; " + onceText}
+	case v.standing == standDisabled, v.standing == standOut:
 		return finding{proof: confirmed, verdict: v}
-	case standFailed, standStaged, standExcluded:
+	case v.standing == standFailed, v.standing == standStaged, v.standing == standExcluded:
 		return finding{proof: unproven, text: "asked again: " + v.text}
 	}
 	return finding{proof: contradicted, text: fmt.Sprintf("the listing says %s, asked again the directory says in scope", p.standing)}
@@ -202,6 +204,19 @@ func (e *earlierRead) knew(id string) bool {
 	}
 	_, ok := e.user(id)
 	return ok
+}
+
+// without tells whether the earlier snapshot is there and did not have the person in scope.
+func (e *earlierRead) without(id string) bool {
+	if e.snapshot == nil {
+		return false
+	}
+	u, ok := e.user(id)
+	if !ok {
+		return true
+	}
+	v := e.judge.judge(u)
+	return v.standing == standOut || v.standing == standDisabled && !v.inScope
 }
 
 // person confirms a loss without asking: an account state is a statement, an absence needs two reads.

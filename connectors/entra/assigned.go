@@ -5,12 +5,13 @@ package entra
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/microsoftgraph/msgraph-sdk-go/models"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
@@ -102,16 +103,11 @@ func (c *Connector) principalID(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-const (
-	// maxMissing bounds how many assigned people may exist and be absent from the listing of users, as those are who were
-	// hired while it was read. More of them mean that the listing was short.
-	maxMissing = 50
-	// maxAsked bounds how many are asked for one by one.
-	maxAsked = 1000
-)
+// maxMissing bounds how many assigned people may exist and be absent from the listing of users, as those are who were
+// hired while it was read. More of them mean that the listing was short.
+const maxMissing = 50
 
-// assignedOf picks the assigned people from everybody. Those whom the listing lacks are asked for one by one: some are
-// deleted, and their assignments linger.
+// assignedOf picks the assigned people from everybody. Those whom the listing lacks are asked for.
 func (c *Connector) assignedOf(ctx context.Context, everybody []connectors.User, assigned map[connectors.UserID]bool) ([]connectors.User, error) {
 	var users []connectors.User
 	for _, u := range everybody {
@@ -121,83 +117,59 @@ func (c *Connector) assignedOf(ctx context.Context, everybody []connectors.User,
 			users = append(users, u)
 		}
 	}
-	short := func(n int) error {
-		return connectors.Damaged(vendor, "listing the users", "%d people are assigned and not listed, so the listing was short", n)
-	}
-	if len(assigned) > maxAsked {
-		return nil, short(len(assigned))
-	}
-	var missing []connectors.UserID
-	for id := range assigned {
-		missing = append(missing, id)
-	}
-	slices.Sort(missing)
-	found := 0
-	for _, id := range missing {
-		u, err := c.readUser(ctx, id)
-		if noSuch(err) {
-			c.log.Debug("somebody assigned is deleted", "user", id)
-			continue
-		}
+	late, err := c.readMissing(ctx, slices.Sorted(maps.Keys(assigned)))
+	return append(users, late...), err
+}
+
+// readMissing asks for people who are assigned and were not listed: somebody hired a moment ago is there, of somebody
+// deleted the assignment lingers. Where many are missing, the recycle bin tells in one listing who of them was deleted;
+// only the others are asked for one by one.
+func (c *Connector) readMissing(ctx context.Context, missing []connectors.UserID) ([]connectors.User, error) {
+	if len(missing) > maxMissing {
+		deleted, err := c.listDeleted(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("%s is assigned and was not listed: %w", id, err)
+			return nil, err
 		}
-		if found++; found > maxMissing {
-			return nil, short(len(missing))
-		}
-		u.Assigned = true
-		users = append(users, u)
+		missing = slices.DeleteFunc(missing, func(id connectors.UserID) bool { return deleted[id] })
 	}
-	return users, nil
+	var mu sync.Mutex
+	var found []connectors.User
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, id := range missing {
+		g.Go(recovered(func() error {
+			u, err := c.readUser(ctx, id)
+			switch {
+			case noSuch(err):
+				c.log.Debug("somebody assigned is deleted", "user", id)
+				return nil
+			case err != nil:
+				return fmt.Errorf("%s is assigned and was not listed: %w", id, err)
+			}
+			u.Assigned = true
+			mu.Lock()
+			defer mu.Unlock()
+			if found = append(found, u); len(found) > maxMissing {
+				return connectors.Damaged(vendor, "listing the users", "more than %d people are assigned and not listed, so the listing was short", maxMissing)
+			}
+			return nil
+		}))
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
-// freshFor is how long an answer about all assignments serves the lookups of single people.
-const freshFor = time.Minute
-
-// freshAssignments are the assignments as they were read after the last Fetch. Graph has no cheap answer to whether one
-// person is assigned, so the people who are looked up one after the other share a listing of their own.
-type freshAssignments struct {
-	asking turn
-	mu     sync.Mutex
-	read   assignments
-	at     time.Time
-	known  bool
-}
-
-func (f *freshAssignments) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.read, f.known = assignments{}, false
-}
-
-func (f *freshAssignments) current() (assignments, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	age := time.Since(f.at)
-	return f.read, f.known && age >= 0 && age < freshFor
-}
-
-// get returns the current assignments, or else what read finds. Somebody else's listing is waited for as long as ctx
-// lasts, and does not fail this one.
-func (f *freshAssignments) get(ctx context.Context, read func() (assignments, error)) (assignments, error) {
-	if a, ok := f.current(); ok {
-		return a, nil
+// listDeleted lists who is in the recycle bin.
+func (c *Connector) listDeleted(ctx context.Context) (map[connectors.UserID]bool, error) {
+	ids, err := list(ctx, "listing the recycle bin", c.graph.deletedUsers(pageSize),
+		func(u models.Userable) (connectors.UserID, bool, error) {
+			return connectors.UserID(text(u.GetId())), true, nil
+		})
+	deleted := make(map[connectors.UserID]bool, len(ids))
+	for _, id := range ids {
+		deleted[id] = true
 	}
-	end, err := f.asking.take(ctx)
-	if err != nil {
-		return assignments{}, err
-	}
-	defer end()
-	if a, ok := f.current(); ok {
-		return a, nil
-	}
-	at := time.Now()
-	a, err := read()
-	if err != nil {
-		return assignments{}, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.read, f.at, f.known = a, at, true
-	return a, nil
+	return deleted, err
 }

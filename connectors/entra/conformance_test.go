@@ -3,7 +3,6 @@
 package entra
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -21,51 +20,14 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
-// wanted is what a connector has to find in a company: the people whom in lets through and the groups that named does.
-func wanted(tb testing.TB, c *sim.Company, mode connectors.ScopeMode, in func(sim.Person) bool, scope, push func(sim.Group) bool) connectors.Snapshot {
-	tb.Helper()
-	ids := map[string]connectors.UserID{}
-	var users []connectors.User
-	for _, p := range c.People() {
-		ids[p.Login] = connectors.UserID(sim.GraphID(p.ID))
-		if !in(p) {
-			continue
-		}
-		u := connectors.User{
-			ID: ids[p.Login], UserName: p.Login, Email: p.Email, GivenName: p.FirstName, FamilyName: p.LastName,
-			DisplayName: p.DisplayName, Department: p.Department, Title: p.Title, Company: "Acme", EmployeeNumber: p.EmployeeNumber,
-			EmployeeType: "Member", Status: connectors.StatusActive, StatusDetail: "accountEnabled=true",
-			Assigned: mode == connectors.ScopeAssigned,
-		}
-		if u.DisplayName == "" {
-			u.DisplayName = p.FirstName + " " + p.LastName
-		}
-		switch p.Status {
-		case sim.StatusStaged, sim.StatusSuspended, sim.StatusDeprovisioned:
-			u.Status, u.StatusDetail = connectors.StatusDisabled, "accountEnabled=false"
-		}
-		if p.MobilePhone != "" {
-			u.Phones = []connectors.Phone{{Type: "mobile", Value: p.MobilePhone}}
-		}
-		users = append(users, u)
+// dialect is how Graph speaks of the company.
+var dialect = connectortest.Dialect{ID: sim.GraphID, User: func(p sim.Person, u *connectors.User) {
+	u.Company, u.EmployeeType, u.StatusDetail = "Acme", "Member", "accountEnabled=true"
+	switch p.Status {
+	case sim.StatusStaged, sim.StatusSuspended, sim.StatusDeprovisioned:
+		u.Status, u.StatusDetail = connectors.StatusDisabled, "accountEnabled=false"
 	}
-	var groups []connectors.Group
-	for _, g := range c.Groups() {
-		if !scope(g) && !push(g) {
-			continue
-		}
-		group := connectors.Group{ID: groupID(g), Name: g.Name, Scope: scope(g)}
-		for _, login := range g.Members {
-			group.Members = append(group.Members, ids[login])
-		}
-		groups = append(groups, group)
-	}
-	snap, err := connectors.NewSnapshot(users, groups)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return snap
-}
+}}
 
 func groupID(g sim.Group) connectors.GroupID { return connectors.GroupID(sim.GraphID(g.ID)) }
 
@@ -79,59 +41,14 @@ func objectOf(name, path string) connectortest.Object {
 	return connectortest.Object{Name: l.Name, Match: l.Match, Key: "id"}
 }
 
-// conformanceCompany is the same company each time it is founded.
-func conformanceCompany() *sim.Company {
-	return sim.NewCompany(sim.Config{Seed: 7, People: 16, Groups: 8})
-}
-
 // conformanceGraph serves it in small pages, among devices and applications.
 func conformanceGraph(c *sim.Company) *sim.Graph {
 	return sim.NewGraph(c, sim.GraphOptions{PageSize: 4, Strangers: true})
 }
 
-// liveOf serves a company that the suite changes.
-func liveOf(tb testing.TB) connectortest.Live {
-	company := conformanceCompany()
-	login := func(id connectors.UserID) string {
-		for _, p := range company.People() {
-			if sim.GraphID(p.ID) == string(id) {
-				return p.Login
-			}
-		}
-		tb.Fatalf("nobody has the id %s", id)
-		return ""
-	}
-	group := func(id connectors.GroupID) string {
-		for _, g := range company.Groups() {
-			if groupID(g) == id {
-				return g.Name
-			}
-		}
-		tb.Fatalf("no group has the id %s", id)
-		return ""
-	}
-	do := func(errs ...error) {
-		tb.Helper()
-		if err := errors.Join(errs...); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return connectortest.Live{
-		Server:   conformanceGraph(company),
-		Disable:  func(id connectors.UserID) { do(company.Leave(login(id))) },
-		Unassign: func(id connectors.UserID) { do(company.Unassign(login(id))) },
-		Delete: func(id connectors.UserID) {
-			name := login(id)
-			do(company.Leave(name), company.Delete(name))
-		},
-		Remove:      func(g connectors.GroupID, id connectors.UserID) { do(company.RemoveMember(group(g), login(id))) },
-		DeleteGroup: func(g connectors.GroupID) { do(company.DeleteGroup(group(g))) },
-	}
-}
-
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	company := conformanceCompany()
+	company := connectortest.Company()
 	var (
 		users    = listOf("users", "/users")
 		groups   = listOf("groups", "/groups")
@@ -160,23 +77,23 @@ func TestConformance(t *testing.T) {
 	}{
 		"assigned": {
 			query: connectors.Query{Mode: connectors.ScopeAssigned, Push: patterns(t, founded[0].Name, founded[1].Name+"*")},
-			want: wanted(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none,
+			want: dialect.Snapshot(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none,
 				func(g sim.Group) bool { return g.Name == founded[0].Name || strings.HasPrefix(g.Name, founded[1].Name) }),
 			lists: []connectortest.List{users, assigned, groups, members},
 			asked: connectortest.Finder{
-				Lists: []connectortest.List{members, assigned}, Objects: []connectortest.Object{person, app},
+				Lists: []connectortest.List{members, assigned}, Objects: []connectortest.Object{person, app}, Listed: true,
 			},
 		},
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + string(groupID(founded[1]))},
 				Push: patterns(t, "oncall-*")},
-			want:  wanted(t, company, connectors.ScopeGroups, member, inScope, oncall),
+			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope, oncall),
 			lists: []connectortest.List{groups, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members, memberOf}, Objects: []connectortest.Object{person}},
 		},
 		"all": {
 			query: connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "id:"+string(groupID(founded[0])))},
-			want: wanted(t, company, connectors.ScopeAll, func(sim.Person) bool { return true }, none,
+			want: dialect.Snapshot(t, company, connectors.ScopeAll, func(sim.Person) bool { return true }, none,
 				func(g sim.Group) bool { return g.ID == founded[0].ID }),
 			lists: []connectortest.List{users, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members}, Objects: []connectortest.Object{person}},
@@ -186,13 +103,9 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tc.asked.UnknownUser, tc.asked.UnknownGroup = connectors.UserID(sim.GraphID("nobody")), connectors.GroupID(sim.GraphID("nothing"))
-			tc.asked.Live = liveOf
-			if name != "assigned" {
-				tc.asked.Live = func(tb testing.TB) connectortest.Live {
-					live := liveOf(tb)
-					live.Unassign = nil
-					return live
-				}
+			tc.asked.Live = func(tb testing.TB) connectortest.Live {
+				company := connectortest.Company()
+				return dialect.Live(tb, company, conformanceGraph(company), tc.query.Mode == connectors.ScopeAssigned)
 			}
 			connectortest.Run(t, connectortest.Harness{
 				New: func(tb testing.TB, transport http.RoundTripper) connectors.Connector {

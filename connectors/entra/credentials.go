@@ -19,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // Identity is a way to sign in with what the environment vouches for.
@@ -39,7 +40,7 @@ type credentials struct {
 	scope   string
 	explain func(error) error // what a refusal means
 
-	asking turn // so that parallel requests ask for one token
+	asking wire.Turn // so that parallel requests ask for one token
 	mu     sync.Mutex
 	token  string
 	until  time.Time
@@ -147,7 +148,7 @@ func (c *credentials) bearer(ctx context.Context) (string, error) {
 	if token := c.current(); token != "" {
 		return token, nil
 	}
-	end, err := c.asking.take(ctx)
+	end, err := c.asking.Take(ctx)
 	if err != nil {
 		return "", err
 	}

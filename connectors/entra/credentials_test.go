@@ -92,9 +92,9 @@ func TestCertificate(t *testing.T) {
 		t.Fatalf("%d users, %v", len(snap.Users), err)
 	}
 	t.Run("with a clock that is off", func(t *testing.T) {
-		// In the bubble it is the year 2000 here, and the tenant's clock is an hour ahead.
+		// In the bubble it is the year 2000 here, and the tenant's clock is five minutes ahead.
 		skewed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+			w.Header().Set("Date", time.Now().Add(5*time.Minute).UTC().Format(http.TimeFormat))
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnauthorized)
 			w.Write([]byte(`{"error":"invalid_client","error_description":"AADSTS700024: Client assertion is not within its valid time range."}`))
@@ -108,7 +108,7 @@ func TestCertificate(t *testing.T) {
 		}))
 		synctest.Test(t, func(t *testing.T) {
 			_, err := c.Fetch(t.Context())
-			if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Code != "AADSTS700024" || !strings.Contains(e.Remedy, "set this machine's clock, which is 1h0m0s behind") {
+			if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Code != "AADSTS700024" || !strings.Contains(e.Remedy, "set this machine's clock, which is 5m0s behind") {
 				t.Errorf("error %v", err)
 			}
 		})

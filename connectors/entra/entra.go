@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -102,7 +103,7 @@ type Connector struct {
 
 	principal atomic.Pointer[string]               // the object id of the enterprise application, once it was found
 	resolved  atomic.Pointer[[]connectors.GroupID] // the scope's groups, once they were found
-	fresh     freshAssignments
+	fresh     wire.Shared[assignments]             // as they were read after the last Fetch
 }
 
 // New checks the options and says everything that is missing or wrong at once. It sends nothing.
@@ -178,7 +179,7 @@ func (c *Connector) Stats() Stats {
 
 // Fetch reads everything the Query asks for: people, assignments, groups and memberships side by side.
 func (c *Connector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
-	c.fresh.forget()
+	c.fresh.Forget()
 	var (
 		everybody []connectors.User
 		assigned  assignments

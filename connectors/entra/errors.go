@@ -69,6 +69,8 @@ func endpointOf(graph, u *url.URL) endpoint {
 		return endpoint{step: "listing who is assigned to the enterprise application", list: true, right: rightApps}
 	case strings.HasPrefix(kind, "servicePrincipals"):
 		return endpoint{step: "reading the enterprise application", right: rightApps, app: true}
+	case kind == "directory" && last == "graph.user":
+		return endpoint{step: "listing the recycle bin", list: true, right: rightUsers}
 	case kind == "directory":
 		return endpoint{step: "looking for user " + last + " in the recycle bin", right: rightUsers}
 	}

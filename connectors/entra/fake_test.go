@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
@@ -39,13 +40,6 @@ func behind(tb testing.TB, o Options, h http.Handler) *Connector {
 	return c
 }
 
-func patterns(tb testing.TB, list ...string) connectors.Patterns {
-	tb.Helper()
-	ps, err := connectors.ParsePatterns(list)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return ps
-}
+var patterns = connectortest.Patterns
 
 var everybody = connectors.Query{Mode: connectors.ScopeAll}

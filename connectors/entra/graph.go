@@ -39,6 +39,17 @@ func (g graph) users(top int32, names []string) func(context.Context, string) (m
 	}
 }
 
+func (g graph) deletedUsers(top int32) func(context.Context, string) (models.UserCollectionResponseable, error) {
+	b := directory.NewDeletedItemsRequestBuilderInternal(map[string]string{}, g.adapter).GraphUser()
+	return func(ctx context.Context, link string) (models.UserCollectionResponseable, error) {
+		if link != "" {
+			return b.WithUrl(link).Get(ctx, nil)
+		}
+		return b.Get(ctx, &directory.DeletedItemsGraphUserRequestBuilderGetRequestConfiguration{
+			QueryParameters: &directory.DeletedItemsGraphUserRequestBuilderGetQueryParameters{Select: []string{"id"}, Top: &top}})
+	}
+}
+
 func (g graph) groups(top int32) func(context.Context, string) (models.GroupCollectionResponseable, error) {
 	b := groups.NewGroupsRequestBuilderInternal(map[string]string{}, g.adapter)
 	return func(ctx context.Context, link string) (models.GroupCollectionResponseable, error) {

@@ -26,6 +26,7 @@ func TestLeaving(t *testing.T) {
 		Mode:       connectors.ScopeAssigned,
 		Unassign:   (*sim.Company).Unassign,
 		Tombstones: true,
+		Listed:     true,
 		CutShort:   reconciletest.ListFault(sim.SideGraph, sim.GraphBase+"/users", sim.TruncatedJSON()),
 		Empty:      reconciletest.ListFault(sim.SideGraph, sim.GraphBase+"/users", sim.Body("")),
 	})

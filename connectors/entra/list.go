@@ -7,13 +7,12 @@ import (
 	"errors"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 const (
 	// pageSize is the largest page that Graph grants.
 	pageSize = 999
-	// maxEmptyPages bounds how many pages without anything may follow each other.
-	maxEmptyPages = 10
 	// maxRestarts bounds how often a listing is begun again because its page token was too old.
 	maxRestarts = 2
 )
@@ -39,26 +38,24 @@ func list[T interface{ GetId() *string }, P page[T], R any](
 	}
 }
 
-// listOnce refuses an id that comes twice: it means that a page was repeated, for Graph's page tokens do not shift.
 func listOnce[T interface{ GetId() *string }, P page[T], R any](
 	ctx context.Context, step string, get func(ctx context.Context, link string) (P, error), convert func(T) (R, bool, error),
 ) ([]R, error) {
 	var out []R
-	ids, links := map[string]bool{}, map[string]bool{}
-	for link, empty := "", 0; ; {
+	var watch wire.Listing
+	for link := ""; ; {
 		p, err := get(ctx, link)
 		if err != nil {
 			return nil, connectors.AtStep(vendor, step, err)
 		}
 		items := p.GetValue()
 		for _, item := range items {
-			switch id := text(item.GetId()); {
-			case id == "":
+			id := text(item.GetId())
+			if id == "" {
 				return nil, connectors.Damaged(vendor, step, "an element has no id")
-			case ids[id]:
-				return nil, connectors.Damaged(vendor, step, "page repeated: %s was listed before", id)
-			default:
-				ids[id] = true
+			}
+			if err := watch.Item(id); err != nil {
+				return nil, connectors.Damaged(vendor, step, "%v", err)
 			}
 			r, wanted, err := convert(item)
 			if err != nil {
@@ -71,13 +68,9 @@ func listOnce[T interface{ GetId() *string }, P page[T], R any](
 		if link = text(p.GetOdataNextLink()); link == "" {
 			return out, nil
 		}
-		if empty++; len(items) > 0 {
-			empty = 0
+		if err := watch.Page(len(items), link); err != nil {
+			return nil, connectors.Damaged(vendor, step, "%v", err)
 		}
-		if links[link] || empty > maxEmptyPages {
-			return nil, connectors.Damaged(vendor, step, "page repeated: the listing does not end")
-		}
-		links[link] = true
 	}
 }
 

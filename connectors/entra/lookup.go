@@ -13,8 +13,8 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
-// Lookup asks for one person: in mode assigned with the assignments, at most a minute old, and with their groups, in
-// mode groups with their groups. Somebody deleted is looked for in the recycle bin, where Entra keeps them for 30 days.
+// Lookup asks for one person: in mode assigned with the assignments, from a listing at most a minute old, and with their
+// groups, in mode groups with their groups. Somebody deleted is looked for in the recycle bin, where Entra keeps them for 30 days.
 func (c *Connector) Lookup(ctx context.Context, id connectors.UserID) (found connectors.Found, err error) {
 	err = recovered(func() error {
 		found, err = c.lookup(ctx, id)
@@ -41,6 +41,7 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 	switch c.query.Mode {
 	case connectors.ScopeAssigned:
 		found.User.Assigned, err = c.isAssigned(ctx, id)
+		found.Listed = !found.User.Assigned
 	case connectors.ScopeGroups:
 		var scope []connectors.GroupID
 		if scope, err = c.scopeIDs(ctx); err == nil {
@@ -84,8 +85,13 @@ func (c *Connector) lookupDeleted(ctx context.Context, id connectors.UserID) (co
 		ID: id, Status: connectors.StatusDisabled, StatusDetail: "in the recycle bin"}}, nil
 }
 
+// isAssigned asks for the assignments first and for the person's groups after, so that somebody who is added to an
+// assigned group before their own assignment is taken away is seen in one of the two. Graph cannot be asked whether one
+// person is assigned: appRoleAssignedTo takes no filter on principalId, and a person's own appRoleAssignments need
+// Directory.Read.All. So people who are looked up one after the other share a listing, and that somebody is not in it is
+// no more than a listing's word.
 func (c *Connector) isAssigned(ctx context.Context, id connectors.UserID) (bool, error) {
-	assigned, err := c.fresh.get(ctx, func() (assignments, error) { return c.readAssigned(ctx, func(connectors.GroupID) {}) })
+	assigned, err := c.fresh.Get(ctx, func() (assignments, error) { return c.readAssigned(ctx, func(connectors.GroupID) {}) })
 	if err != nil || assigned.users[id] || len(assigned.groups) == 0 {
 		return assigned.users[id], err
 	}

@@ -3,6 +3,7 @@
 package entra
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -91,6 +92,66 @@ func TestFreshAssignments(t *testing.T) {
 			t.Error("somebody unassigned since the read is still assigned")
 		}
 	})
+}
+
+// Somebody who is added to an assigned group before their own assignment is taken away is assigned at every moment, and
+// between whatever requests of a lookup that happens, it says so.
+func TestAMoveToAGroupIsNeverUnassigned(t *testing.T) {
+	const requests = 4 // of a lookup: the person, the app's assignments in one page or two, the person's groups
+	for added := range requests {
+		for taken := added; taken < requests; taken++ {
+			company := founded(t, []string{"ann", "bob"}, map[string][]string{"team": {"bob"}})
+			const ann = "ann@acme.example"
+			if err := errors.Join(company.Assign(ann), company.AssignGroup("team")); err != nil {
+				t.Fatal(err)
+			}
+			server := sim.NewGraph(company, sim.GraphOptions{PageSize: 1})
+			asked := -1000
+			c := behind(t, simOptions(server, connectors.Query{Mode: connectors.ScopeAssigned}), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var err error
+				if asked == added {
+					err = company.AddMember("team", ann)
+				}
+				if asked == taken { // Unassign takes her out of the group too
+					err = errors.Join(err, company.Unassign(ann), company.AddMember("team", ann))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				asked++
+				server.ServeHTTP(w, r)
+			}))
+			if _, err := c.Fetch(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			asked = 0
+			id := connectors.UserID(sim.GraphID(company.People()[0].ID))
+			if found, err := c.Lookup(t.Context(), id); err != nil || !found.User.Assigned || found.Listed {
+				t.Errorf("added before request %d, taken away before request %d: %+v, %v", added, taken, found, err)
+			}
+		}
+	}
+}
+
+// That somebody is not assigned is the word of a listing; whatever else is said of them is not.
+func TestUnassignedIsTheWordOfAListing(t *testing.T) {
+	company := founded(t, []string{"ann", "bob"}, map[string][]string{"team": {"bob"}})
+	if err := company.AssignGroup("team"); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[connectors.ScopeMode]bool{connectors.ScopeAssigned: true, connectors.ScopeGroups: false, connectors.ScopeAll: false} {
+		q := connectors.Query{Mode: mode}
+		if mode == connectors.ScopeGroups {
+			q.Groups = []string{"team"}
+		}
+		c := simulated(t, sim.NewGraph(company, sim.GraphOptions{}), q)
+		for _, p := range company.People() {
+			found, err := c.Lookup(t.Context(), connectors.UserID(sim.GraphID(p.ID)))
+			if err != nil || found.Listed != (want && p.FirstName == "ann") {
+				t.Errorf("%s, %s: %+v, %v", mode, p.FirstName, found, err)
+			}
+		}
+	}
 }
 
 // A group inside the one that was asked for, gone in the middle, does not make that one unknown.

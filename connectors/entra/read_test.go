@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -196,8 +197,8 @@ func TestPermissionHoles(t *testing.T) {
 		"people, listed":        {everybody, sim.GraphOptions{Forbidden: []string{"users"}}, []string{"403 Authorization_RequestDenied listing the users", "User.Read.All", "Grant admin consent"}},
 		"people, half":          {everybody, sim.GraphOptions{Blind: true}, []string{"accountEnabled is not shown", "User.Read.All"}},
 		"members, half":         {members, sim.GraphOptions{Blind: true}, []string{"accountEnabled is not shown", "User.Read.All"}},
-		"groups":                {members, sim.GraphOptions{Forbidden: []string{"groups"}}, []string{"listing the groups", "GroupMember.Read.All"}},
-		"assignments":           {assigned, sim.GraphOptions{Forbidden: []string{"servicePrincipals"}}, []string{"Application.Read.All", "Grant admin consent"}},
+		"groups":                {members, sim.GraphOptions{Forbidden: []string{"groups"}}, []string{"403 Authorization_RequestDenied listing the groups", "GroupMember.Read.All", "Grant admin consent"}},
+		"assignments":           {assigned, sim.GraphOptions{Forbidden: []string{"servicePrincipals"}}, []string{"403 Authorization_RequestDenied reading the enterprise application", "Application.Read.All", "Grant admin consent"}},
 		"a hidden group":        {members, sim.GraphOptions{Hidden: []string{"team"}}, []string{`group "team" hides its membership`, "Member.Read.Hidden"}},
 		"a hidden assigned one": {assigned, sim.GraphOptions{Hidden: []string{"team"}}, []string{`group "team" hides its membership`, "Member.Read.Hidden"}},
 	}
@@ -291,25 +292,48 @@ func TestAssignedAndNotListed(t *testing.T) {
 	}
 }
 
-// Assignments of people who are gone for good linger, and are nobody.
+// Assignments of deleted people linger, and are nobody's, however many they are: the recycle bin tells of all of them in
+// one listing, and who is gone for good is asked for one by one.
 func TestLingeringAssignments(t *testing.T) {
-	company := founded(t, []string{"ann"}, nil)
-	server := sim.NewGraph(company, sim.GraphOptions{})
-	assigned := []string{fmt.Sprintf(`{"id":"a","principalType":"User","principalId":%q}`, sim.GraphID(company.People()[0].ID))}
-	for i := range 2 * maxMissing {
-		assigned = append(assigned, fmt.Sprintf(`{"id":"%d","principalType":"User","principalId":%q}`, i, sim.GraphID(fmt.Sprint("gone", i))))
+	const stay, left = 5, 1200
+	company := sim.NewCompany(sim.Config{Seed: 3, People: stay + left, Groups: -1})
+	var assigned []string
+	for i, p := range company.People() {
+		assigned = append(assigned, fmt.Sprintf(`{"id":"%d","principalType":"User","principalId":%q}`, i, sim.GraphID(p.ID)))
 	}
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "appRoleAssignedTo") {
+	for _, p := range company.People()[stay:] {
+		if err := errors.Join(company.Leave(p.Login), company.Delete(p.Login)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := sim.NewGraph(company, sim.GraphOptions{})
+	var asked, listed atomic.Int64
+	c := behind(t, simOptions(server, connectors.Query{Mode: connectors.ScopeAssigned}), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "appRoleAssignedTo"):
 			reply(`{"value":[`+strings.Join(assigned, ",")+`]}`)(w, r)
 			return
+		case strings.HasPrefix(r.URL.Path, "/v1.0/users/"):
+			asked.Add(1)
+		case strings.HasPrefix(r.URL.Path, "/v1.0/directory/deletedItems/graph.user"):
+			listed.Add(1)
 		}
 		server.ServeHTTP(w, r)
-	})
-	snap, err := behind(t, simOptions(server, connectors.Query{Mode: connectors.ScopeAssigned}), h).Fetch(t.Context())
-	if err != nil || names(t, company, idsOf(snap.Users)) != "ann" {
-		t.Errorf("%d users, %v", len(snap.Users), err)
+	}))
+	read := func(what string, wantAsked, wantListed int64) {
+		t.Helper()
+		asked.Store(0)
+		listed.Store(0)
+		snap, err := c.Fetch(t.Context())
+		if err != nil || len(snap.Users) != stay || asked.Load() != wantAsked || listed.Load() != wantListed {
+			t.Errorf("%s: %d people, %d asked for, %d pages of the bin, %v; want %d, %d, %d", what, len(snap.Users), asked.Load(), listed.Load(), err, stay, wantAsked, wantListed)
+		}
 	}
+	read("in the recycle bin", 0, 2)
+	company.EmptyBin()
+	read("gone for good", left, 1)
+	assigned = assigned[:stay+maxMissing]
+	read("a few of them", maxMissing, 0)
 }
 
 // An application that was removed and added again has another object id.

@@ -56,6 +56,18 @@ func refuse(status int, code string, header ...string) http.HandlerFunc {
 	}
 }
 
+// Pages without end, with new people under new links on each of them, are an error after 10,000.
+func TestAListingWithoutEnd(t *testing.T) {
+	n := 0
+	_, err := behind(t, simOptions(sim.NewGraph(company(), sim.GraphOptions{}), everybody), scripted(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		linked(fmt.Sprintf(`{"id":"%d","accountEnabled":true}`, n), fmt.Sprintf("https://graph.example/v1.0/users?$skiptoken=%d", n))(w, r)
+	})).Fetch(t.Context())
+	if !errors.Is(err, connectors.ErrDamaged) || !strings.Contains(err.Error(), "more than 10000 pages") || n != 10_000 {
+		t.Errorf("after %d pages: %v", n, err)
+	}
+}
+
 func answering(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 }

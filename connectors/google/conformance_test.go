@@ -1,8 +1,6 @@
 package google
 
 import (
-	"cmp"
-	"errors"
 	"net/http"
 	"regexp"
 	"runtime"
@@ -19,52 +17,19 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
-// wanted is what a connector has to find in a company: the people whom in lets through and the groups that scope and
-// push do, with the members that members gives.
-func wanted(tb testing.TB, c *sim.Company, in func(sim.Person) bool, scope, push func(sim.Group) bool, members func(sim.Group) []string) connectors.Snapshot {
-	tb.Helper()
-	ids := map[string]connectors.UserID{}
-	var people []connectors.User
-	for _, p := range c.People() {
-		ids[p.Login] = connectors.UserID(p.ID)
-		if !in(p) {
-			continue
-		}
-		u := connectors.User{
-			ID: connectors.UserID(p.ID), UserName: p.Login, Email: p.Login, GivenName: p.FirstName, FamilyName: p.LastName,
-			DisplayName: cmp.Or(p.DisplayName, p.FirstName+" "+p.LastName), Department: p.Department, Title: p.Title, Company: "Acme",
-			EmployeeNumber: p.EmployeeNumber, Status: connectors.StatusActive, StatusDetail: "active",
-		}
+// dialect is how Google speaks of the company.
+var dialect = connectortest.Dialect{
+	User: func(p sim.Person, u *connectors.User) {
+		u.Email, u.Company, u.StatusDetail = p.Login, "Acme", "active"
 		switch p.Status {
 		case sim.StatusSuspended:
 			u.Status, u.StatusDetail = connectors.StatusDisabled, "suspended"
 		case sim.StatusDeprovisioned:
 			u.Status, u.StatusDetail = connectors.StatusDisabled, "archived"
 		}
-		if p.MobilePhone != "" {
-			u.Phones = []connectors.Phone{{Type: "mobile", Value: p.MobilePhone}}
-		}
-		people = append(people, u)
-	}
-	var groups []connectors.Group
-	for _, g := range c.Groups() {
-		if !scope(g) && !push(g) {
-			continue
-		}
-		group := connectors.Group{ID: connectors.GroupID(g.ID), Name: g.Name, Email: strings.ToLower(g.Name) + "@acme.example", Scope: scope(g)}
-		for _, login := range members(g) {
-			group.Members = append(group.Members, ids[login])
-		}
-		groups = append(groups, group)
-	}
-	snap, err := connectors.NewSnapshot(people, groups)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return snap
+	},
+	Group: func(g sim.Group, out *connectors.Group) { out.Email = strings.ToLower(g.Name) + "@acme.example" },
 }
-
-func own(g sim.Group) []string { return g.Members }
 
 func listOf(key, path string) connectortest.List {
 	re := regexp.MustCompile("^/admin/directory/v1/" + path + "$")
@@ -77,43 +42,9 @@ func objectOf(name, path, key string) connectortest.Object {
 	return connectortest.Object{Name: name, Match: listOf(name, path).Match, Key: key}
 }
 
-// conformanceCompany is the same company each time it is founded.
-func conformanceCompany() *sim.Company {
-	return sim.NewCompany(sim.Config{Seed: 7, People: 16, Groups: 8})
-}
-
-// liveOf serves a company that the suite changes.
-func liveOf(tb testing.TB, o sim.GoogleOptions) connectortest.Live {
-	company := conformanceCompany()
-	login := func(id connectors.UserID) string {
-		people := company.People()
-		return people[slices.IndexFunc(people, func(p sim.Person) bool { return p.ID == string(id) })].Login
-	}
-	group := func(id connectors.GroupID) string {
-		groups := company.Groups()
-		return groups[slices.IndexFunc(groups, func(g sim.Group) bool { return g.ID == string(id) })].Name
-	}
-	do := func(errs ...error) {
-		tb.Helper()
-		if err := errors.Join(errs...); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return connectortest.Live{
-		Server:  sim.NewGoogle(company, o),
-		Disable: func(id connectors.UserID) { do(company.Suspend(login(id))) },
-		Delete: func(id connectors.UserID) {
-			name := login(id)
-			do(company.Leave(name), company.Delete(name))
-		},
-		Remove:      func(g connectors.GroupID, id connectors.UserID) { do(company.RemoveMember(group(g), login(id))) },
-		DeleteGroup: func(g connectors.GroupID) { do(company.DeleteGroup(group(g))) },
-	}
-}
-
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	company := conformanceCompany()
+	company := connectortest.Company()
 	var (
 		allUsers = listOf("users", "users")
 		groups   = listOf("groups", "groups")
@@ -143,20 +74,20 @@ func TestConformance(t *testing.T) {
 	}{
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{address, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*@acme.example")},
-			want:  wanted(t, company, member, inScope, oncall, own),
+			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope, oncall),
 			lists: []connectortest.List{allUsers, groups, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members}, Objects: []connectortest.Object{person, inGroup}},
 		},
 		"org units": {
 			query: connectors.Query{Mode: connectors.ScopeOrgUnits, Push: patterns(t, founded[0].Name)},
 			units: []string{"/Engineering"},
-			want:  wanted(t, company, engineers, none, func(g sim.Group) bool { return g.Name == founded[0].Name }, own),
+			want:  dialect.Snapshot(t, company, connectors.ScopeOrgUnits, engineers, none, func(g sim.Group) bool { return g.Name == founded[0].Name }),
 			lists: []connectortest.List{allUsers, groups, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members}, Objects: []connectortest.Object{person}},
 		},
 		"all": {
 			query: connectors.Query{Mode: connectors.ScopeAll},
-			want:  wanted(t, company, all, none, none, own),
+			want:  dialect.Snapshot(t, company, connectors.ScopeAll, all, none, none),
 			lists: []connectortest.List{allUsers},
 			asked: connectortest.Finder{Objects: []connectortest.Object{person}},
 		},
@@ -166,7 +97,10 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			served := sim.GoogleOptions{PageSize: 3}
 			tc.asked.UnknownUser, tc.asked.UnknownGroup = "00u00000000000000000", "00g00000000000000000"
-			tc.asked.Live = func(tb testing.TB) connectortest.Live { return liveOf(tb, served) }
+			tc.asked.Live = func(tb testing.TB) connectortest.Live {
+				company := connectortest.Company()
+				return dialect.Live(tb, company, sim.NewGoogle(company, served), false)
+			}
 			connectortest.Run(t, connectortest.Harness{
 				New: func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
 					o := options(nil, tc.query)

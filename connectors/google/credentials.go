@@ -47,8 +47,8 @@ type signIn struct {
 	scopes   []string
 	ask      func(ctx context.Context, send sender) (accessToken, error)
 
-	mu     sync.Mutex    // never held in a wait
-	asking chan struct{} // closed when whoever asks for a token is done; nil while nobody asks
+	asking wire.Turn
+	mu     sync.Mutex // never held in a wait
 	text   string
 	until  time.Time
 }
@@ -97,35 +97,17 @@ func newSignIn(o Options) (*signIn, error) {
 // token is an access token that is good for now. Of parallel requests one asks for it and the others wait, each no longer
 // than its own context lasts; if the one fails or is given up, the next asks for itself.
 func (s *signIn) token(ctx context.Context, send sender) (string, error) {
-	for {
-		s.mu.Lock()
-		text, good, asking := s.text, time.Now().Before(s.until), s.asking
-		if !good && asking == nil {
-			s.asking = make(chan struct{})
-		}
-		s.mu.Unlock()
-		switch {
-		case good:
-			return text, nil
-		case asking == nil:
-			return s.renew(ctx, send)
-		}
-		select {
-		case <-asking:
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
+	if text, good := s.current(); good {
+		return text, nil
 	}
-}
-
-// renew asks for a token and, however that ends, lets those go on who wait for it.
-func (s *signIn) renew(ctx context.Context, send sender) (string, error) {
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		close(s.asking)
-		s.asking = nil
-	}()
+	end, err := s.asking.Take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	if text, good := s.current(); good {
+		return text, nil
+	}
 	t, err := s.ask(ctx, send)
 	if err != nil {
 		return "", err
@@ -134,6 +116,12 @@ func (s *signIn) renew(ctx context.Context, send sender) (string, error) {
 	defer s.mu.Unlock()
 	s.text, s.until = t.text, time.Now().Add(t.life*9/10)
 	return t.text, nil
+}
+
+func (s *signIn) current() (text string, good bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text, time.Now().Before(s.until)
 }
 
 // drop forgets a token that was refused, unless another request has replaced it already.

@@ -126,13 +126,6 @@ func connect(tb testing.TB, o Options) *Connector {
 	return c
 }
 
-func patterns(tb testing.TB, list ...string) connectors.Patterns {
-	tb.Helper()
-	ps, err := connectors.ParsePatterns(list)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return ps
-}
+var patterns = connectortest.Patterns
 
 var everybody = connectors.Query{Mode: connectors.ScopeAll}

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -82,7 +83,8 @@ type Connector struct {
 	rt       *transport
 	log      *slog.Logger
 
-	known atomic.Pointer[directory] // the groups that the last reading found
+	known   atomic.Pointer[directory]                 // the groups that the last reading found
+	deleted wire.Shared[map[connectors.UserID]string] // who was deleted after it, by id, with the address
 }
 
 // New checks the options and says everything that is missing or wrong at once. It sends nothing.
@@ -144,6 +146,7 @@ const maxReadings = 3
 // Fetch reads everything the Query asks for, the people and the groups side by side. A group that is deleted in the
 // meantime makes it start again.
 func (c *Connector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
+	c.deleted.Forget()
 	for reading := 1; ; reading++ {
 		snap, err := c.fetch(ctx)
 		if !errors.Is(err, errChanged) || reading == maxReadings {

@@ -32,7 +32,13 @@ type group struct {
 type directory struct {
 	groups map[connectors.GroupID]group
 	scope  []connectors.GroupID
-	whole  sync.Map // by id, whether the whole account is a member, as far as it was asked for
+	again  sync.Map // by id, the *wire.Shared[population] of a group that was listed again for lookups
+}
+
+// A population is who is in a group and in the groups within.
+type population struct {
+	people    []connectors.UserID // sorted
+	everybody bool                // the whole account is a member
 }
 
 // A membership is a group with the people in it and in the groups within.

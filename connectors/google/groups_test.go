@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -185,14 +187,14 @@ func TestLookup(t *testing.T) {
 		"across domains, none": {ops, "u1", "", func(m map[string]any) {
 			m[mine] = refusing(400, "invalid", "Invalid Input: memberKey")
 			m["/groups/g1/members"] = members(member("USER", "u2"))
-		}, "active", ""},
+		}, "active listed", ""},
 		"membership cannot be read":   {ops, "u1", "", set(mine, refusing(403, "forbidden", "no")), "", "Groups > Read"},
 		"the group is gone":           {ops, "u1", "", set(mine, nil), "", "404 notFound"},
 		"an empty membership":         {ops, "u1", "", set(mine, `{}`), "", "nothing was concluded"},
 		"the scope's group is gone":   {ops, "u1", "", set("/groups", groups()), "", "does not exist"},
 		"the search finds them":       {everybody, "u1", "isAdmin=true", nil, "active", ""},
-		"the search finds others":     {everybody, "u1", "isAdmin=true", set("/users", users(user("u2", ""))), "active outside", ""},
-		"the search finds nobody":     {everybody, "u1", "isAdmin=true", set("/users", users()), "active outside", ""},
+		"the search finds others":     {everybody, "u1", "isAdmin=true", set("/users", users(user("u2", ""))), "active listed outside", ""},
+		"the search finds nobody":     {everybody, "u1", "isAdmin=true", set("/users", users()), "active listed outside", ""},
 		"the search fails":            {everybody, "u1", "isAdmin=true", set("/users", refusing(400, "invalid", "Invalid Input: query")), "", "the query"},
 		"deleted":                     {everybody, "u9", "", nil, "disabled deleted", ""},
 		"unknown":                     {everybody, "u7", "", nil, "unknown", ""},
@@ -220,7 +222,7 @@ func TestLookup(t *testing.T) {
 				return
 			}
 			words := []string{string(found.User.Status)}
-			for word, is := range map[string]bool{"in scope": found.InScopeGroup, "outside": found.Outside != "", "deleted": found.Deleted, "unknown": !found.Known} {
+			for word, is := range map[string]bool{"in scope": found.InScopeGroup, "outside": found.Outside != "", "listed": found.Listed, "deleted": found.Deleted, "unknown": !found.Known} {
 				if is {
 					words = append(words, word)
 				}
@@ -231,6 +233,59 @@ func TestLookup(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Lookups share what takes a listing, for a minute and never beyond the next Fetch: no stale answer confirms for ever.
+func TestListingsAreSharedByLookups(t *testing.T) {
+	refused := refusing(400, "invalid", "Invalid Input: memberKey")
+	server := teams(func(m map[string]any) {
+		m["/users/u2"] = user("u2", "")
+		m["/groups/g3/hasMember/u1"], m["/groups/g3/hasMember/u2"] = refused, refused
+	})
+	c := connect(t, options(server, connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{"id:g3"}}))
+	listed := func() (n int) {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		for _, uri := range server.asked {
+			if strings.Contains(uri, "/members?") || strings.Contains(uri, "showDeleted") {
+				n++
+			}
+		}
+		return n
+	}
+	synctest.Test(t, func(t *testing.T) {
+		fetch := func() {
+			if _, err := c.Fetch(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lookup := func(what, people string, listings int) {
+			t.Helper()
+			before, got := listed(), ""
+			for _, id := range []connectors.UserID{"u1", "u2", "u8", "u9"} {
+				found, err := c.Lookup(t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found.InScopeGroup || found.Deleted {
+					got += string(id) + " "
+				}
+			}
+			if got != people || listed()-before != listings {
+				t.Errorf("%s: %q with %d listings, want %q with %d", what, got, listed()-before, people, listings)
+			}
+		}
+		fetch()
+		lookup("after a read", "u1 u8 u9 ", 3) // g3, g1 in it, and the deleted people
+		server.answers["/groups/g1/members"] = members(member("USER", "u2"))
+		server.answers["/users?showDeleted"] = users(`{"id":"u9","primaryEmail":"u9@acme.example"}`)
+		lookup("at once", "u1 u8 u9 ", 0)
+		time.Sleep(2 * time.Minute)
+		lookup("two minutes later", "u2 u9 ", 3)
+		server.answers["/groups/g1/members"] = members(member("USER", "u1"))
+		fetch()
+		lookup("after another read", "u1 u9 ", 3)
+	})
 }
 
 func TestCheck(t *testing.T) {

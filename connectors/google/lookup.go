@@ -10,10 +10,12 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // Lookup asks for one person: in mode groups with whether they are in one of the scope's groups, and otherwise whether
-// their organizational unit and UserQuery still take them in. Google keeps deleted people for 20 days.
+// their organizational unit and UserQuery still take them in. Google keeps deleted people for 20 days. People who are
+// looked up one after the other share the listings of deleted people and of groups for a minute.
 func (c *Connector) Lookup(ctx context.Context, id connectors.UserID) (found connectors.Found, err error) {
 	err = recovered(func() error {
 		found, err = c.lookup(ctx, id)
@@ -56,10 +58,12 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 		return found, nil
 	}
 	if c.opts.Query.Mode == connectors.ScopeGroups {
-		found.InScopeGroup, err = c.inScopeGroup(ctx, id)
+		found.InScopeGroup, found.Listed, err = c.inScopeGroup(ctx, id)
 	}
 	if err == nil && c.opts.UserQuery != "" {
 		found.Outside, err = c.lookupQuery(ctx, u)
+		// The index behind the search lags, after a rename for one.
+		found.Listed = found.Listed || found.Outside != ""
 	}
 	if err != nil {
 		return connectors.Found{}, err
@@ -69,7 +73,21 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 
 // lookupDeleted looks for the person among the deleted ones.
 func (c *Connector) lookupDeleted(ctx context.Context, id connectors.UserID) (connectors.Found, error) {
-	var found connectors.Found
+	deleted, err := c.deleted.Get(ctx, func() (map[connectors.UserID]string, error) { return c.listDeleted(ctx) })
+	if err != nil {
+		return connectors.Found{}, err
+	}
+	address, is := deleted[id]
+	if !is {
+		return connectors.Found{}, nil
+	}
+	return connectors.Found{Known: true, Deleted: true, User: connectors.User{ID: id, UserName: address, Email: address,
+		Status: connectors.StatusDisabled, StatusDetail: "deleted"}}, nil
+}
+
+// listDeleted lists the addresses that deleted people had.
+func (c *Connector) listDeleted(ctx context.Context) (map[connectors.UserID]string, error) {
+	deleted := map[connectors.UserID]string{}
 	err := list(ctx, "listing the deleted users", func(ctx context.Context, token string) ([]*admin.User, string, error) {
 		call := c.svc.Users.List().Customer(c.customer).ShowDeleted("true").MaxResults(userPage)
 		if token != "" {
@@ -81,16 +99,10 @@ func (c *Connector) lookupDeleted(ctx context.Context, id connectors.UserID) (co
 		}
 		return got.Users, got.NextPageToken, nil
 	}, func(u *admin.User) string { return u.Id }, func(u *admin.User) error {
-		if u.Id == string(id) {
-			found = connectors.Found{Known: true, Deleted: true, User: connectors.User{ID: id, UserName: u.PrimaryEmail, Email: u.PrimaryEmail,
-				Status: connectors.StatusDisabled, StatusDetail: "deleted"}}
-		}
+		deleted[connectors.UserID(u.Id)] = u.PrimaryEmail
 		return nil
 	})
-	if err != nil {
-		return connectors.Found{}, err
-	}
-	return found, nil
+	return deleted, err
 }
 
 // lookupQuery asks by Google's search whether UserQuery still means this person.
@@ -117,57 +129,50 @@ func (c *Connector) lookupQuery(ctx context.Context, u *admin.User) (outside str
 	return "not found by the query " + c.opts.UserQuery, nil
 }
 
-// inScopeGroup tells whether the person is in a group of the scope, or in a group within. Google answers that itself,
-// except across its domains, where the members are listed, and for whoever is in it with the whole account.
-func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (bool, error) {
+// inScopeGroup tells whether the person is in a group of the scope, or in a group within. Google answers that itself of
+// whoever the groups name. What it does not answer, across its domains and of the whole account as a member, is looked
+// up in the group's members; listed says that their word alone leaves the person out.
+func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (in, listed bool, err error) {
 	d := c.known.Load()
 	if d == nil {
-		var err error
 		if d, _, err = c.findGroups(ctx); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 	for _, group := range d.scope {
 		step := "asking whether user " + string(id) + " is in group " + string(group)
 		got, err := c.svc.Members.HasMember(string(group), string(id)).Fields("isMember").Context(ctx).Do()
-		var in bool
-		switch e, refused := errors.AsType[*connectors.Error](err); {
-		case err == nil:
-			if in = got.IsMember; !in {
-				if in, err = c.holdsAll(ctx, d, group); err != nil {
-					return false, err
-				}
-			}
-		case refused && e.Status == http.StatusBadRequest:
-			read, err := c.walk(ctx, d, []connectors.GroupID{group})
-			if err != nil {
-				return false, err
-			}
-			people, everybody := read.expand(group)
-			in = everybody || slices.Contains(people, id)
-		default:
-			return false, plain(step, err)
+		e, refused := errors.AsType[*connectors.Error](err)
+		refused = refused && e.Status == http.StatusBadRequest
+		switch {
+		case err != nil && !refused:
+			return false, false, plain(step, err)
+		case err == nil && got.IsMember:
+			return true, false, nil
 		}
-		if in {
-			return true, nil
+		who, err := c.population(ctx, d, group)
+		if err != nil {
+			return false, false, err
 		}
+		if _, named := slices.BinarySearch(who.people, id); who.everybody || refused && named {
+			return true, false, nil
+		}
+		listed = listed || refused
 	}
-	return false, nil
+	return false, listed, nil
 }
 
-// holdsAll tells whether the whole account is a member of the group, or of one within. The members are listed for it
-// once after each reading, not taken from the reading, which a lookup is there to contradict.
-func (c *Connector) holdsAll(ctx context.Context, d *directory, id connectors.GroupID) (bool, error) {
-	if all, ok := d.whole.Load(id); ok {
-		return all.(bool), nil
-	}
-	read, err := c.walk(ctx, d, []connectors.GroupID{id})
-	if err != nil {
-		return false, err
-	}
-	_, all := read.expand(id)
-	d.whole.Store(id, all)
-	return all, nil
+// population lists a group again, and not from the reading, which a lookup is there to contradict.
+func (c *Connector) population(ctx context.Context, d *directory, id connectors.GroupID) (population, error) {
+	shared, _ := d.again.LoadOrStore(id, &wire.Shared[population]{})
+	return shared.(*wire.Shared[population]).Get(ctx, func() (population, error) {
+		read, err := c.walk(ctx, d, []connectors.GroupID{id})
+		if err != nil {
+			return population{}, err
+		}
+		people, everybody := read.expand(id)
+		return population{people, everybody}, nil
+	})
 }
 
 // Members lists the people of one group and of the groups in it, sorted by id.

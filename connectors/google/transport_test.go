@@ -46,6 +46,22 @@ func later(seconds int) http.HandlerFunc {
 	}
 }
 
+// Pages without end, with new people under new tokens on each of them, are an error after 10,000.
+func TestAListingWithoutEnd(t *testing.T) {
+	n := 0
+	c := connect(t, options(scripted(func(w http.ResponseWriter, _ *http.Request) {
+		n++
+		reply(w, strings.Replace(users(user(fmt.Sprint(n), "")), "{", fmt.Sprintf(`{"nextPageToken":"%d",`, n), 1))
+	}), everybody))
+	synctest.Test(t, func(t *testing.T) {
+		_, err := c.Fetch(t.Context())
+		wantDamaged(t, err)
+		if n != 10_000 || !strings.Contains(err.Error(), "more than 10000 pages") {
+			t.Errorf("after %d pages: %v", n, err)
+		}
+	})
+}
+
 func TestWaits(t *testing.T) {
 	ms, s := time.Millisecond, time.Second
 	quota := refusing(403, "userRateLimitExceeded", "User Rate Limit Exceeded")

@@ -1,8 +1,6 @@
 package okta
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -33,50 +31,16 @@ func smallPages(n int, h http.Handler) http.Handler {
 	})
 }
 
-// wanted is what a connector has to find in a company: the people whom in lets through and the groups that named does.
-func wanted(tb testing.TB, c *sim.Company, mode connectors.ScopeMode, in func(sim.Person) bool, scope, push func(sim.Group) bool) connectors.Snapshot {
-	tb.Helper()
-	ids := map[string]connectors.UserID{}
-	var users []connectors.User
-	for _, p := range c.People() {
-		ids[p.Login] = connectors.UserID(p.ID)
-		if !in(p) {
-			continue
-		}
-		u := connectors.User{
-			ID: connectors.UserID(p.ID), UserName: p.Login, Email: p.Email, GivenName: p.FirstName, FamilyName: p.LastName,
-			DisplayName: cmp.Or(p.DisplayName, p.FirstName+" "+p.LastName), Nickname: p.NickName, Department: p.Department,
-			Title: p.Title, EmployeeNumber: p.EmployeeNumber, Status: connectors.StatusActive, StatusDetail: string(p.Status),
-			Assigned: mode == connectors.ScopeAssigned,
-		}
-		switch p.Status {
-		case sim.StatusStaged:
-			u.Status = connectors.StatusStaged
-		case sim.StatusSuspended, sim.StatusDeprovisioned:
-			u.Status = connectors.StatusDisabled
-		}
-		if p.MobilePhone != "" {
-			u.Phones = []connectors.Phone{{Type: "mobile", Value: p.MobilePhone}}
-		}
-		users = append(users, u)
+// dialect is how Okta speaks of the company.
+var dialect = connectortest.Dialect{User: func(p sim.Person, u *connectors.User) {
+	u.Nickname, u.StatusDetail = p.NickName, string(p.Status)
+	switch p.Status {
+	case sim.StatusStaged:
+		u.Status = connectors.StatusStaged
+	case sim.StatusSuspended, sim.StatusDeprovisioned:
+		u.Status = connectors.StatusDisabled
 	}
-	var groups []connectors.Group
-	for _, g := range c.Groups() {
-		if !scope(g) && !push(g) {
-			continue
-		}
-		group := connectors.Group{ID: connectors.GroupID(g.ID), Name: g.Name, Scope: scope(g)}
-		for _, login := range g.Members {
-			group.Members = append(group.Members, ids[login])
-		}
-		groups = append(groups, group)
-	}
-	snap, err := connectors.NewSnapshot(users, groups)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return snap
-}
+}}
 
 func listOf(name, path string) connectortest.List {
 	re := regexp.MustCompile("^" + path + "$")
@@ -88,54 +52,9 @@ func objectOf(name, path string) connectortest.Object {
 	return connectortest.Object{Name: l.Name, Match: l.Match, Key: "id"}
 }
 
-// conformanceCompany is the same company each time it is founded.
-func conformanceCompany() *sim.Company {
-	return sim.NewCompany(sim.Config{Seed: 7, People: 16, Groups: 8})
-}
-
-// liveOf serves a company that the suite changes.
-func liveOf(tb testing.TB) connectortest.Live {
-	company := conformanceCompany()
-	login := func(id connectors.UserID) string {
-		for _, p := range company.People() {
-			if p.ID == string(id) {
-				return p.Login
-			}
-		}
-		tb.Fatalf("nobody has the id %s", id)
-		return ""
-	}
-	group := func(id connectors.GroupID) string {
-		for _, g := range company.Groups() {
-			if g.ID == string(id) {
-				return g.Name
-			}
-		}
-		tb.Fatalf("no group has the id %s", id)
-		return ""
-	}
-	do := func(errs ...error) {
-		tb.Helper()
-		if err := errors.Join(errs...); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return connectortest.Live{
-		Server:   smallPages(4, sim.NewOkta(company, sim.OktaOptions{})),
-		Disable:  func(id connectors.UserID) { do(company.Leave(login(id))) },
-		Unassign: func(id connectors.UserID) { do(company.Unassign(login(id))) },
-		Delete: func(id connectors.UserID) {
-			name := login(id)
-			do(company.Leave(name), company.Delete(name))
-		},
-		Remove:      func(g connectors.GroupID, id connectors.UserID) { do(company.RemoveMember(group(g), login(id))) },
-		DeleteGroup: func(g connectors.GroupID) { do(company.DeleteGroup(group(g))) },
-	}
-}
-
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	company := conformanceCompany()
+	company := connectortest.Company()
 	var (
 		appUsers = listOf("app users", "/api/v1/apps/[^/]+/users")
 		allUsers = listOf("users", "/api/v1/users")
@@ -163,20 +82,20 @@ func TestConformance(t *testing.T) {
 	}{
 		"assigned": {
 			query: connectors.Query{Mode: connectors.ScopeAssigned, Push: patterns(t, founded[0].Name, founded[1].Name+"*")},
-			want: wanted(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none,
+			want: dialect.Snapshot(t, company, connectors.ScopeAssigned, func(p sim.Person) bool { return p.Assigned }, none,
 				func(g sim.Group) bool { return g.Name == founded[0].Name || strings.HasPrefix(g.Name, founded[1].Name) }),
 			lists: []connectortest.List{appUsers, groups, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members}, Objects: []connectortest.Object{person, assigned}},
 		},
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*")},
-			want:  wanted(t, company, connectors.ScopeGroups, member, inScope, oncall),
+			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope, oncall),
 			lists: []connectortest.List{members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members, ofUser}, Objects: []connectortest.Object{person}},
 		},
 		"all": {
 			query: connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "id:"+founded[0].ID)},
-			want: wanted(t, company, connectors.ScopeAll, func(p sim.Person) bool { return p.Status != sim.StatusDeprovisioned },
+			want: dialect.Snapshot(t, company, connectors.ScopeAll, func(p sim.Person) bool { return p.Status != sim.StatusDeprovisioned },
 				none, func(g sim.Group) bool { return g.ID == founded[0].ID }),
 			lists: []connectortest.List{allUsers},
 			asked: connectortest.Finder{Objects: []connectortest.Object{person}},
@@ -186,13 +105,9 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tc.asked.UnknownUser, tc.asked.UnknownGroup = "00u00000000000000000", "00g00000000000000000"
-			tc.asked.Live = liveOf
-			if name != "assigned" {
-				tc.asked.Live = func(tb testing.TB) connectortest.Live {
-					live := liveOf(tb)
-					live.Unassign = nil
-					return live
-				}
+			tc.asked.Live = func(tb testing.TB) connectortest.Live {
+				company := connectortest.Company()
+				return dialect.Live(tb, company, smallPages(4, sim.NewOkta(company, sim.OktaOptions{})), tc.query.Mode == connectors.ScopeAssigned)
 			}
 			connectortest.Run(t, connectortest.Harness{
 				New: func(tb testing.TB, transport http.RoundTripper) connectors.Connector {

@@ -93,13 +93,6 @@ func connectWith(tb testing.TB, server http.Handler, o Options) *Connector {
 	return c
 }
 
-func patterns(tb testing.TB, list ...string) connectors.Patterns {
-	tb.Helper()
-	ps, err := connectors.ParsePatterns(list)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return ps
-}
+var patterns = connectortest.Patterns
 
 var everybody = connectors.Query{Mode: connectors.ScopeAll}

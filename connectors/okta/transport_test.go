@@ -310,11 +310,23 @@ func TestRepeatedPages(t *testing.T) {
 			server := scripted(script...)
 			_, err := connect(t, server, everybody).Fetch(t.Context())
 			wantDamaged(t, err)
-			if server.requests() > maxEmptyPages+2 {
+			if server.requests() > 12 {
 				t.Errorf("%d requests", server.requests())
 			}
 		})
 	}
+	t.Run("new people under new links without end", func(t *testing.T) {
+		n := 0
+		server := scripted(func(w http.ResponseWriter, r *http.Request) {
+			n++
+			page(strconv.Itoa(n), user(strconv.Itoa(n), "ACTIVE", ""))(w, r)
+		})
+		_, err := connect(t, server, everybody).Fetch(t.Context())
+		wantDamaged(t, err)
+		if n != 10_000 || !strings.Contains(err.Error(), "more than 10000 pages") {
+			t.Errorf("after %d pages: %v", n, err)
+		}
+	})
 	t.Run("an empty page in between is none", func(t *testing.T) {
 		server := scripted(page("a", one), page("b"), func(w http.ResponseWriter, _ *http.Request) { reply(w, array(two)) })
 		snap, err := connect(t, server, everybody).Fetch(t.Context())

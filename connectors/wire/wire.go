@@ -1,5 +1,6 @@
-// Package wire is what the transports of the directories over HTTP have in common: reading an answer to its end and
-// waiting. What a vendor's answers mean, and how long each of them has to be waited for, stays with its connector.
+// Package wire is what the directories over HTTP have in common: reading an answer to its end, waiting, seeing that a
+// listing ends, and sharing what several questions need. What a vendor's answers mean, and how long each of them has to
+// be waited for, stays with its connector.
 package wire
 
 import (

@@ -92,6 +92,8 @@ func NewGraph(c *Company, o GraphOptions) *Graph {
 	s.handle("GET /v1.0/servicePrincipals/{principal}", s.getServicePrincipal)
 	s.handle("GET /v1.0/servicePrincipals/{principal}/appRoleAssignedTo", s.listAssignedTo)
 	s.handle("GET /v1.0/directory/deletedItems/{object}", s.getDeleted)
+	s.handle("GET /v1.0/directory/deletedItems/graph.user", s.listDeleted)
+	s.handle("GET /v1.0/directory/deletedItems/microsoft.graph.user", s.listDeleted)
 	s.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", s.openIDConfiguration)
 	s.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", s.token)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -158,6 +158,9 @@ func TestGraphShowsPeople(t *testing.T) {
 	if g := o.get(bin); g.status != 200 || g.object["id"] != GraphID(left.ID) || g.object["deletedDateTime"] == nil {
 		t.Errorf("in the bin: %d %s", g.status, g.text)
 	}
+	if g := o.get("/v1.0/directory/deletedItems/graph.user?$select=id&$top=999"); len(g.value()) != 1 || g.value()[0].(map[string]any)["id"] != GraphID(left.ID) {
+		t.Errorf("the bin: %d %s", g.status, g.text)
+	}
 	c.EmptyBin()
 	if g := o.get(bin); g.status != 404 {
 		t.Errorf("the emptied bin: %d %s", g.status, g.text)

@@ -127,6 +127,25 @@ func (s *Graph) getDeleted(r *http.Request) (any, *graphError) {
 	return nil, noResource(r.PathValue("object"))
 }
 
+// listDeleted lists who is in the recycle bin.
+func (s *Graph) listDeleted(r *http.Request) (any, *graphError) {
+	names := selected(r, usualUser)
+	if err := checkSelect(names, userProperties, "user"); err != nil {
+		return nil, err
+	}
+	return s.page(r, "directoryObjects/microsoft.graph.user", func(yield func(int, func() map[string]any) bool) {
+		for place, p := range s.company.bin {
+			if !yield(place, func() map[string]any {
+				object := s.user(p, names)
+				object["deletedDateTime"] = graphTime(s.company.now)
+				return object
+			}) {
+				return
+			}
+		}
+	})
+}
+
 func (s *Graph) listGroups(r *http.Request) (any, *graphError) {
 	names := selected(r, slices.Sorted(maps.Keys(groupProperties)))
 	if err := checkSelect(names, groupProperties, "group"); err != nil {

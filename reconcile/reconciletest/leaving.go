@@ -30,6 +30,8 @@ type Directory struct {
 	CutShort, Empty func(s *sim.Sim)
 	// Tombstones is set when the directory says of a deleted person that they are deleted, and not merely unknown.
 	Tombstones bool
+	// Listed is set when only a listing says who left the scope, so that it takes a second read.
+	Listed bool
 }
 
 // A cause is one way to leave, or to seem to.
@@ -228,7 +230,7 @@ func expected(d Directory, c cause, occasion, number string, finds bool) (first,
 		return organic(), organic()
 	case occasion == "configuration changed":
 		return waits, waits // because of the rules, for all we can tell
-	case c.name == "unassigned" && finds:
+	case c.name == "unassigned" && finds && !d.Listed:
 		return organic(), organic()
 	case large:
 		return waits, waits // in doubt as well, and too many all the same
@@ -270,9 +272,10 @@ func (w *walk) check(d Directory, c cause, occasion, number string) {
 			w.t.Fatal(err)
 		}
 	}
-	// An answer that lacks many people was no witness before the yes, so who is gone needs one more run after it.
+	// An answer that lacks many people was no witness before the yes, so whose absence needs one has to wait for one more
+	// run after it.
 	r, err := w.run()
-	if err == nil && c.name == "gone" && w.active() != 0 {
+	if err == nil && (c.name == "gone" || c.name == "unassigned" && d.Listed) && w.active() != 0 {
 		r, err = w.run()
 	}
 	if err != nil || w.active() != 0 {

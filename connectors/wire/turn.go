@@ -1,20 +1,18 @@
-//go:build !noentra
-
-package entra
+package wire
 
 import (
 	"context"
 	"sync"
 )
 
-// A turn is a lock that is waited for no longer than a context lasts. The zero value is free.
-type turn struct {
+// A Turn is a lock that is waited for no longer than a context lasts. The zero value is free.
+type Turn struct {
 	mu    sync.Mutex
 	taken chan struct{} // closed when whoever has the turn ends it; nil while it is free
 }
 
-// take waits for the turn; end gives it to the next one.
-func (t *turn) take(ctx context.Context) (end func(), err error) {
+// Take waits for the turn; end gives it to the next one.
+func (t *Turn) Take(ctx context.Context) (end func(), err error) {
 	for {
 		t.mu.Lock()
 		taken := t.taken
@@ -32,7 +30,7 @@ func (t *turn) take(ctx context.Context) (end func(), err error) {
 	}
 }
 
-func (t *turn) end() {
+func (t *Turn) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	close(t.taken)
