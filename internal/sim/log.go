@@ -20,6 +20,8 @@ const (
 	SideGraph  Side = "graph"  // with the token endpoint of its tenant
 	SideGoogle Side = "google" // with its token endpoint and IAM
 	SideSCIM   Side = "scim"
+
+	SideKeycloak Side = "keycloak" // with the token endpoint of its realm
 )
 
 // An Entry is one request as the server saw it.

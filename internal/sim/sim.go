@@ -1,5 +1,5 @@
 // Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
-// Google's Directory API and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
+// Google's Directory API, as Keycloak's Admin REST API and as a strict SCIM 2.0 server in Rootly's manner, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -19,6 +19,8 @@ type Config struct {
 	Graph  GraphOptions
 	Google GoogleOptions
 	SCIM   SCIMOptions
+
+	Keycloak KeycloakOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
 	LogLimit int
 }
@@ -33,10 +35,12 @@ type Sim struct {
 	Faults  *Faults
 	Log     *Log
 
-	okta, graph, google, scim http.Handler // with faults and log
-	token                     string
-	scimToken                 string
-	servers                   []*Server
+	Keycloak *Keycloak
+
+	okta, graph, google, keycloak, scim http.Handler // with faults and log
+	token                               string
+	scimToken                           string
+	servers                             []*Server
 }
 
 // Endpoints are what a configuration needs to know.
@@ -56,6 +60,11 @@ type Endpoints struct {
 
 	GoogleURL   string // GoogleKeyFile makes the service account's key file for it
 	GoogleAdmin string
+
+	KeycloakURL    string
+	KeycloakRealm  string
+	KeycloakClient string
+	KeycloakSecret string
 }
 
 // New founds the company and sets up the servers. Nothing runs until Start.
@@ -74,6 +83,8 @@ func New(cfg Config) *Sim {
 	s.graph = s.Log.Wrap(SideGraph, s.Faults.Wrap(SideGraph, s.Graph))
 	s.Google = NewGoogle(s.Company, cfg.Google)
 	s.google = s.Log.Wrap(SideGoogle, s.Faults.Wrap(SideGoogle, s.Google))
+	s.Keycloak = NewKeycloak(s.Company, cfg.Keycloak)
+	s.keycloak = s.Log.Wrap(SideKeycloak, s.Faults.Wrap(SideKeycloak, s.Keycloak))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
 	return s
@@ -82,7 +93,7 @@ func New(cfg Config) *Sim {
 // Start serves all sides on free ports of 127.0.0.1 until Close.
 func (s *Sim) Start() (Endpoints, error) {
 	var urls []string
-	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.scim} {
+	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.keycloak, s.scim} {
 		server, err := Serve(h)
 		if err != nil {
 			return Endpoints{}, errors.Join(err, s.Close())
@@ -90,7 +101,7 @@ func (s *Sim) Start() (Endpoints, error) {
 		s.servers = append(s.servers, server)
 		urls = append(urls, server.URL)
 	}
-	return s.endpoints(urls[0], urls[1], urls[2], urls[3]), nil
+	return s.endpoints(urls[0], urls[1], urls[2], urls[3], urls[4]), nil
 }
 
 // Close stops what Start has started and returns when the last request has ended. The company and the servers'
@@ -106,10 +117,11 @@ func (s *Sim) Close() error {
 
 // The hosts of a simulation without sockets.
 const (
-	inProcessOkta   = "acme.okta.example"
-	inProcessGraph  = "graph.example"
-	inProcessGoogle = "admin.google.example"
-	inProcessSCIM   = "rootly.example"
+	inProcessOkta     = "acme.okta.example"
+	inProcessGraph    = "graph.example"
+	inProcessGoogle   = "admin.google.example"
+	inProcessKeycloak = "sso.acme.example"
+	inProcessSCIM     = "rootly.example"
 )
 
 // InProcess returns endpoints that exist only behind the transport beside them: no socket, no goroutine that stays.
@@ -122,20 +134,25 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 			s.graph.ServeHTTP(w, r)
 		case inProcessGoogle:
 			s.google.ServeHTTP(w, r)
+		case inProcessKeycloak:
+			s.keycloak.ServeHTTP(w, r)
 		case inProcessSCIM:
 			s.scim.ServeHTTP(w, r)
 		default:
 			panic(http.ErrAbortHandler) // nobody answers there
 		}
 	})
-	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessGraph, "https://"+inProcessGoogle, "https://"+inProcessSCIM), Transport(byHost)
+	return s.endpoints("https://"+inProcessOkta, "https://"+inProcessGraph, "https://"+inProcessGoogle, "https://"+inProcessKeycloak,
+		"https://"+inProcessSCIM), Transport(byHost)
 }
 
-func (s *Sim) endpoints(okta, graph, google, scim string) Endpoints {
+func (s *Sim) endpoints(okta, graph, google, keycloak, scim string) Endpoints {
 	return Endpoints{
 		OktaURL: okta, OktaToken: s.token, AppID: s.Company.AppID(), SCIMURL: scim + SCIMBase, SCIMToken: s.scimToken,
 		GraphURL: graph + GraphBase, AuthorityURL: graph, TenantID: s.Graph.options.TenantID, ClientID: s.Graph.options.ClientID,
 		ClientSecret: s.Graph.options.Secret, AppClientID: s.Graph.AppClientID(),
 		GoogleURL: google, GoogleAdmin: s.Google.options.Admin,
+		KeycloakURL: keycloak, KeycloakRealm: s.Keycloak.options.Realm, KeycloakClient: s.Keycloak.options.ClientID,
+		KeycloakSecret: s.Keycloak.options.Secret,
 	}
 }
