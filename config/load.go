@@ -165,6 +165,9 @@ func (l *loader) resolve(dir string) {
 	if _, ok := l.origins["source.google"]; ok && cfg.Source.Google == nil {
 		cfg.Source.Google = &Google{}
 	}
+	if _, ok := l.origins["source.keycloak"]; ok && cfg.Source.Keycloak == nil {
+		cfg.Source.Keycloak = &Keycloak{}
+	}
 	if l.words["state"] {
 		if _, ok := l.origins["state.path"]; ok {
 			l.problem("state.path", "is given beside state: none", "keep one of the two")
@@ -180,6 +183,9 @@ func (l *loader) resolve(dir string) {
 	}
 	if entra := cfg.Source.Entra; entra != nil {
 		paths = append(paths, &entra.ClientSecretFile, &entra.CertificateFile, &entra.CertificatePasswordFile)
+	}
+	if keycloak := cfg.Source.Keycloak; keycloak != nil {
+		paths = append(paths, &keycloak.ClientSecretFile, &keycloak.CAFile)
 	}
 	if file := cfg.Source.File; file != nil {
 		if file.Name == "" && file.Path != "" {
@@ -219,6 +225,9 @@ func (l *loader) resolve(dir string) {
 	}
 	if google := cfg.Source.Google; google != nil {
 		l.secret("source.google.credentials", &google.Credentials, google.CredentialsFile, "")
+	}
+	if keycloak := cfg.Source.Keycloak; keycloak != nil {
+		l.secret("source.keycloak.client_secret", &keycloak.ClientSecret, keycloak.ClientSecretFile, "KEYCLOAK_CLIENT_SECRET")
 	}
 }
 

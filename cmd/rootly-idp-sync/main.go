@@ -18,7 +18,7 @@ func run() int {
 
 // openers are the directories of this binary, by their names in the configuration.
 func openers() map[string]app.Opener {
-	all := map[string]app.Opener{"file": openFile, "google": openGoogle, "okta": openOkta}
+	all := map[string]app.Opener{"file": openFile, "google": openGoogle, "keycloak": openKeycloak, "okta": openOkta}
 	addEntra(all)
 	return all
 }

@@ -83,6 +83,9 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 	if answers.Source == "entra" {
 		steps = append(steps, "export AZURE_CLIENT_SECRET=… # Entra: App registrations > the app > Certificates & secrets, the Value")
 	}
+	if answers.Source == "keycloak" {
+		steps = append(steps, "export KEYCLOAK_CLIENT_SECRET=… # Keycloak: Clients > the client > Credentials")
+	}
 	for _, verb := range []string{"validate", "doctor", "plan"} {
 		steps = append(steps, "rootly-idp-sync "+verb+flag)
 	}
@@ -96,7 +99,7 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 	q := questions{in: bufio.NewReader(in), out: out}
 	var a config.Answers
-	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "file")
+	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "keycloak", "file")
 	switch a.Source {
 	case "okta":
 		a.OrgURL = q.text("Address of the Okta org, such as https://acme.okta.com")
@@ -118,6 +121,15 @@ func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 		a.Subject = q.text("E-mail address of the administrator in whose name it reads")
 		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of groups, or all?",
 			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+	case "keycloak":
+		a.URL = q.text("Address of the Keycloak server, such as https://sso.acme.com")
+		a.Realm = q.text("Name of the realm")
+		a.ClientID = q.text("Client ID of the client whose service account reads it")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: those with a role of a client, the members of groups, or all?",
+			string(connectors.ScopeAssigned), string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+		if a.Mode == connectors.ScopeAssigned {
+			a.Client = q.text("Client ID of the client whose roles count")
+		}
 	case "file":
 		a.Path = q.text("File of people, CSV or JSON")
 		a.GroupsPath = q.optional("File of groups and members (empty for none)")
