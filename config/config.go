@@ -54,6 +54,7 @@ type Source struct {
 	LDAP     *LDAP     `json:"ldap,omitzero" doc:"An LDAP directory: Active Directory, OpenLDAP, 389 Directory Server, FreeIPA or another."`
 	Rippling *Rippling `json:"rippling,omitzero" doc:"A company at Rippling."`
 	SCIM     *SCIM     `json:"scim,omitzero" doc:"A directory that is a SCIM 2.0 server."`
+	Keycloak *Keycloak `json:"keycloak,omitzero" doc:"A realm of a Keycloak server."`
 	File     *File     `json:"file,omitzero" doc:"CSV or JSON files."`
 }
 

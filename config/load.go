@@ -174,6 +174,9 @@ func (l *loader) resolve(dir string) {
 	if _, ok := l.origins["source.scim"]; ok && cfg.Source.SCIM == nil {
 		cfg.Source.SCIM = &SCIM{}
 	}
+	if _, ok := l.origins["source.keycloak"]; ok && cfg.Source.Keycloak == nil {
+		cfg.Source.Keycloak = &Keycloak{}
+	}
 	if l.words["state"] {
 		for _, key := range []string{"state.path", "state.dsn", "state.dsn_file", "state.keep"} {
 			if _, ok := l.origins[key]; ok {
@@ -206,6 +209,9 @@ func (l *loader) resolve(dir string) {
 	}
 	if scim := cfg.Source.SCIM; scim != nil {
 		paths = append(paths, &scim.TokenFile, &scim.PasswordFile)
+	}
+	if keycloak := cfg.Source.Keycloak; keycloak != nil {
+		paths = append(paths, &keycloak.ClientSecretFile, &keycloak.CAFile)
 	}
 	if file := cfg.Source.File; file != nil {
 		if file.Name == "" && file.Path != "" {
@@ -260,6 +266,9 @@ func (l *loader) resolve(dir string) {
 		}
 		l.secret("source.scim.token", &scim.Token, scim.TokenFile, fallback)
 		l.secret("source.scim.password", &scim.Password, scim.PasswordFile, "")
+	}
+	if keycloak := cfg.Source.Keycloak; keycloak != nil {
+		l.secret("source.keycloak.client_secret", &keycloak.ClientSecret, keycloak.ClientSecretFile, "KEYCLOAK_CLIENT_SECRET")
 	}
 }
 

@@ -98,6 +98,8 @@ func sourceName(s config.Source) string {
 		return "rippling"
 	case s.SCIM != nil:
 		return "scim"
+	case s.Keycloak != nil:
+		return "keycloak"
 	case s.File != nil:
 		return "file"
 	}
@@ -116,6 +118,9 @@ func narrowed(s config.Source) string {
 	}
 	if e := s.Entra; e != nil {
 		return fmt.Sprintf("app_id=%s nested=%t", e.AppID, e.Nested)
+	}
+	if k := s.Keycloak; k != nil {
+		return fmt.Sprintf("client=%s roles=%q nested=%t", k.Client, k.Roles, k.Nested)
 	}
 	if o := s.Okta; o != nil {
 		return "app_id=" + o.AppID

@@ -72,6 +72,8 @@ func (x *exchange) refuse(status, inBody int) {
 		body = ripplingRefusal(inBody)
 	case SideGoogle:
 		body = googleRefusal(inBody).body(inBody)
+	case SideKeycloak:
+		body = keycloakRefusal(inBody).body()
 	case SideOkta:
 		e, known := map[int]*oktaError{
 			401: invalidToken(), 403: forbidden(), 429: {429, "E0000047", "API call exceeded rate limit due to too many requests."},

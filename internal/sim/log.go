@@ -23,6 +23,8 @@ const (
 	SideDirectory Side = "directory" // the SCIM server that is one
 	SideSCIM      Side = "scim"
 	SideRootly    Side = "rootly" // Rootly's REST API
+
+	SideKeycloak Side = "keycloak" // with the token endpoint of its realm
 )
 
 // An Entry is one request as the server saw it.

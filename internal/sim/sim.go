@@ -1,5 +1,5 @@
 // Package sim is one seeded company, spoken in process or on loopback as Okta's management API, as Microsoft Graph, as
-// Google's Directory API, as Rippling's, as an Active Directory domain, as a SCIM 2.0 server that is a directory, as a strict one in Rootly's manner and as Rootly's REST API, with faults on demand and a log of every request. It shares no code with the
+// Google's Directory API, as Keycloak's Admin REST API, as Rippling's, as an Active Directory domain, as a SCIM 2.0 server that is a directory, as a strict one in Rootly's manner and as Rootly's REST API, with faults on demand and a log of every request. It shares no code with the
 // connectors and clients that are tested against it: a fake that shared their encoder would share its mistakes.
 package sim
 
@@ -23,6 +23,8 @@ type Config struct {
 	Directory SCIMDirectoryOptions
 	SCIM      SCIMOptions
 	Rootly    RootlyOptions
+
+	Keycloak KeycloakOptions
 	// LogLimit bounds the log to that many requests, without bodies; 0 keeps everything.
 	LogLimit int
 }
@@ -41,11 +43,13 @@ type Sim struct {
 	Faults    *Faults
 	Log       *Log
 
-	okta, graph, google, rippling, directory, scim, rootly http.Handler // with faults and log
-	token                                                  string
-	scimToken                                              string
-	servers                                                []*Server
-	stopLDAP                                               func() error // nil until Start
+	Keycloak *Keycloak
+
+	okta, graph, google, keycloak, rippling, directory, scim, rootly http.Handler // with faults and log
+	token                                                            string
+	scimToken                                                        string
+	servers                                                          []*Server
+	stopLDAP                                                         func() error // nil until Start
 }
 
 // Endpoints are what a configuration needs to know.
@@ -75,6 +79,11 @@ type Endpoints struct {
 
 	DirectoryURL   string // of the SCIM server that is a directory
 	DirectoryToken string
+
+	KeycloakURL    string
+	KeycloakRealm  string
+	KeycloakClient string
+	KeycloakSecret string
 }
 
 // New founds the company and sets up the servers. Nothing runs until Start.
@@ -98,6 +107,8 @@ func New(cfg Config) *Sim {
 	s.rippling = s.Log.Wrap(SideRippling, s.Faults.Wrap(SideRippling, s.Rippling))
 	s.Directory = NewSCIMDirectory(s.Company, cfg.Directory)
 	s.directory = s.Log.Wrap(SideDirectory, s.Faults.Wrap(SideDirectory, s.Directory))
+	s.Keycloak = NewKeycloak(s.Company, cfg.Keycloak)
+	s.keycloak = s.Log.Wrap(SideKeycloak, s.Faults.Wrap(SideKeycloak, s.Keycloak))
 	s.okta = s.Log.Wrap(SideOkta, s.Faults.Wrap(SideOkta, s.Okta))
 	s.scim = s.Log.Wrap(SideSCIM, s.Faults.Wrap(SideSCIM, s.SCIM))
 	s.Rootly = NewRootly(s.SCIM, cfg.Seed, cfg.Rootly)
@@ -108,7 +119,7 @@ func New(cfg Config) *Sim {
 // Start serves all sides on free ports of 127.0.0.1 until Close.
 func (s *Sim) Start() (Endpoints, error) {
 	var urls []string
-	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.rippling, s.directory, s.scim, s.rootly} {
+	for _, h := range []http.Handler{s.okta, s.graph, s.google, s.rippling, s.directory, s.keycloak, s.scim, s.rootly} {
 		server, err := Serve(h)
 		if err != nil {
 			return Endpoints{}, errors.Join(err, s.Close())
@@ -146,6 +157,7 @@ const (
 	inProcessGoogle    = "admin.google.example"
 	inProcessRippling  = "rest.rippling.example"
 	inProcessDirectory = "idp.example"
+	inProcessKeycloak  = "sso.acme.example"
 	inProcessSCIM      = "rootly.example"
 	inProcessRootly    = "api.rootly.example"
 )
@@ -164,6 +176,8 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 			s.rippling.ServeHTTP(w, r)
 		case inProcessDirectory:
 			s.directory.ServeHTTP(w, r)
+		case inProcessKeycloak:
+			s.keycloak.ServeHTTP(w, r)
 		case inProcessSCIM:
 			s.scim.ServeHTTP(w, r)
 		case inProcessRootly:
@@ -174,20 +188,23 @@ func (s *Sim) InProcess() (Endpoints, http.RoundTripper) {
 	})
 	return s.endpoints([]string{
 		"https://" + inProcessOkta, "https://" + inProcessGraph, "https://" + inProcessGoogle, "https://" + inProcessRippling,
-		"https://" + inProcessDirectory, "https://" + inProcessSCIM, "https://" + inProcessRootly,
+		"https://" + inProcessDirectory, "https://" + inProcessKeycloak,
+		"https://" + inProcessSCIM, "https://" + inProcessRootly,
 	}), Transport(byHost)
 }
 
 // endpoints are those of the sides in the order in which Start serves them.
 func (s *Sim) endpoints(urls []string) Endpoints {
-	okta, graph, google, rippling, directory, scim := urls[0], urls[1], urls[2], urls[3], urls[4], urls[5]
+	okta, graph, google, rippling, directory, keycloak, scim := urls[0], urls[1], urls[2], urls[3], urls[4], urls[5], urls[6]
 	return Endpoints{
 		OktaURL: okta, OktaToken: s.token, AppID: s.Company.AppID(), SCIMURL: scim + SCIMBase, SCIMToken: s.scimToken,
 		GraphURL: graph + GraphBase, AuthorityURL: graph, TenantID: s.Graph.options.TenantID, ClientID: s.Graph.options.ClientID,
 		ClientSecret: s.Graph.options.Secret, AppClientID: s.Graph.AppClientID(),
 		GoogleURL: google, GoogleAdmin: s.Google.options.Admin,
-		RootlyURL: urls[6], RootlyAPIKey: s.Rootly.options.APIKey,
+		RootlyURL: urls[7], RootlyAPIKey: s.Rootly.options.APIKey,
 		RipplingURL: rippling, RipplingToken: s.Rippling.options.Token,
 		DirectoryURL: directory + DirectoryBase, DirectoryToken: s.Directory.options.Token,
+		KeycloakURL: keycloak, KeycloakRealm: s.Keycloak.options.Realm, KeycloakClient: s.Keycloak.options.ClientID,
+		KeycloakSecret: s.Keycloak.options.Secret,
 	}
 }
