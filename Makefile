@@ -33,6 +33,11 @@ test: ## run the tests, with the race detector where there is a C compiler
 	go test $(RACE) $(TAGS) ./...
 	$(MAKE) entra
 
+.PHONY: test-scim
+test-scim: ## run client and cycles against SCIMMY and scim2-server; needs Node, npm and Python; UPDATE=-update rewrites the page
+	go vet $(TAGS),realscim ./internal/lab/realscim
+	servers=$$(.ci/scim-servers) && SCIM_SERVERS=$$servers go test $(TAGS),realscim -count=1 ./internal/lab/realscim $(UPDATE)
+
 .PHONY: entra
 entra: ## build, vet and test what links the Graph SDK; the first time takes minutes
 	go vet ./connectors/entra ./cmd/...

@@ -217,8 +217,9 @@ func (c *Client) User(ctx context.Context, id string) (User, error) {
 	return c.users.get(ctx, "read user", id)
 }
 
-// FindUsers returns the users whose userName equals name, letter case aside. Each hit is checked, so a server that
-// ignores the filter does no harm; no hit is only a hint, since some servers hide deactivated people from filters.
+// FindUsers returns the users whose userName equals name, letter case aside: those that a filter finds, or else those in
+// the whole listing. Each hit is checked, so a server that ignores the filter does no harm. Nobody found is still only a
+// hint, since some servers show deactivated people nowhere.
 func (c *Client) FindUsers(ctx context.Context, name string) ([]User, error) {
 	users, _, err := c.users.find(ctx, "find user", name)
 	return users, err
