@@ -191,6 +191,14 @@ type fileDisk struct {
 	images int
 }
 
+func newFileDisk(t testing.TB) disk {
+	d := &fileDisk{dir: t.TempDir()}
+	if err := os.Mkdir(d.at(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func (d *fileDisk) at() string { return filepath.Join(d.dir, fmt.Sprint(d.images)) }
 
 func (d *fileDisk) options() store.Options {
@@ -234,10 +242,14 @@ type plant struct {
 	concurrency int
 	clock       time.Time
 	problems    []string
+	closing     func() // called at the end of a process, before it closes its store; may be nil
 }
 
-func newPlant(t testing.TB, d disk, concurrency int) *plant {
-	p := &plant{t: t, sim: sim.New(sim.Config{Seed: 11, People: 90, Groups: 8, SCIM: sim.RootlyLike()}), disk: d, concurrency: concurrency}
+// sixty is how many people of a company are 60 in scope, one more or less.
+const sixty = 90
+
+func newPlant(t testing.TB, d disk, people, concurrency int) *plant {
+	p := &plant{t: t, sim: sim.New(sim.Config{Seed: 11, People: people, Groups: 8, SCIM: sim.RootlyLike()}), disk: d, concurrency: concurrency}
 	p.ends, p.transport = p.sim.InProcess()
 	p.clock = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	return p
@@ -276,6 +288,9 @@ func (p *plant) process(fails int) (r reconcile.Report, boundaries []string, err
 		rules: rules, source: source, target: target, memory: fuse{st, w, a}, log: nil,
 	}
 	r, err = line.cycle(ctx, func() time.Time { return p.clock }, cycleOptions{settle: time.Nanosecond})
+	if p.closing != nil {
+		p.closing()
+	}
 	p.must(line.close())
 	p.problems = append(p.problems, a.problems...)
 	if w.off {
@@ -422,29 +437,29 @@ func (p *plant) good() reconcile.Report {
 	return r
 }
 
+func startPostgres(t testing.TB) *pgtest.Server {
+	t.Helper()
+	pg, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pg.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return pg
+}
+
 // TestACrashAnywhereEndsInTheSameState counts the boundaries of a first apply and of a day, and crashes at each of them:
 // before a request is sent, when it is done and not answered, when the answer is there and not stored, when it is stored
 // and nobody knows. The next process finds what the disk and Rootly have, and brings both to what they are without a crash.
 func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
-		crashEverywhere(t, 1, 1, func(t testing.TB) disk {
-			d := &fileDisk{dir: t.TempDir()}
-			if err := os.Mkdir(d.at(), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			return d
-		})
+		crashEverywhere(t, 1, 1, newFileDisk)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		pg, err := pgtest.Start()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := pg.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
+		pg := startPostgres(t)
 		dsn := pg.Database(t)
 		var disks atomic.Int64
 		crashEverywhere(t, 4, 7, func(testing.TB) disk { return serverDisk{dsn, fmt.Sprint("pipeline ", disks.Add(1))} })
@@ -453,7 +468,7 @@ func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 
 func crashEverywhere(t *testing.T, concurrency, every int, newDisk func(t testing.TB) disk) {
 	for _, day := range []bool{false, true} {
-		boundaries, want := newPlant(t, newDisk(t), concurrency).scenario(day, 0)
+		boundaries, want := newPlant(t, newDisk(t), sixty, concurrency).scenario(day, 0)
 		if len(want.Problems) > 0 || len(want.Users) < 60 {
 			t.Fatalf("without a crash: %d users, %v", len(want.Users), want.Problems)
 		}
@@ -465,7 +480,7 @@ func crashEverywhere(t *testing.T, concurrency, every int, newDisk func(t testin
 			workers.Go(func() {
 				for i := range next {
 					t.Run(fmt.Sprintf("%s %d", map[bool]string{false: "first apply", true: "day"}[day], i), func(t *testing.T) {
-						_, got := newPlant(t, newDisk(t), concurrency).scenario(day, i)
+						_, got := newPlant(t, newDisk(t), sixty, concurrency).scenario(day, i)
 						if diff := cmp.Diff(want, got); diff != "" {
 							t.Errorf("a crash at %q (-without it +got):\n%s", boundaries[i-1], diff)
 						}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -78,11 +77,7 @@ func TestEveryFactOfACycleIsTold(t *testing.T) {
 
 // TestAnotherWriterIsTold: the count of turned back values is the engine's own.
 func TestAnotherWriterIsTold(t *testing.T) {
-	d := &fileDisk{dir: t.TempDir()}
-	if err := os.Mkdir(d.at(), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	p := newPlant(t, d, 4)
+	p := newPlant(t, newFileDisk(t), sixty, 4)
 	p.good()
 	victim := p.sim.SCIM.Users()[0]
 	var facts notify.Facts
