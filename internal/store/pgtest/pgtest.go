@@ -23,8 +23,9 @@ type Server struct {
 	port string
 	attr *sysProcAttr
 
-	alive     io.Closer     // closes with this process, whatever ends it
-	watched   chan struct{} // closed when nobody watches over the cluster any more
+	watcher *exec.Cmd
+	alive   io.Closer // closes with this process, whatever ends it
+
 	databases atomic.Int64
 }
 
@@ -59,27 +60,23 @@ func Start() (s *Server, err error) {
 // watch starts a shell that waits for the end of this process, which closes a pipe, and then stops the server and removes
 // the cluster.
 func (s *Server) watch() error {
-	cmd := exec.Command("sh", "-c", `read -r _; "$0" -D "$1/data" -m immediate stop; rm -rf "$1"`, filepath.Join(s.bin, "pg_ctl"), s.dir)
-	cmd.Dir, cmd.SysProcAttr = os.TempDir(), s.attr
-	pipe, err := cmd.StdinPipe()
+	s.watcher = exec.Command("sh", "-c", `read -r _; "$0" -D "$1/data" -m immediate stop; rm -rf "$1"`, filepath.Join(s.bin, "pg_ctl"), s.dir)
+	s.watcher.Dir, s.watcher.SysProcAttr = os.TempDir(), s.attr
+	pipe, err := s.watcher.StdinPipe()
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	s.alive = pipe
+	if err := s.watcher.Start(); err != nil {
 		return fmt.Errorf("watch over the server: %w", err)
 	}
-	s.alive, s.watched = pipe, make(chan struct{})
-	go func() {
-		defer close(s.watched)
-		_ = cmd.Wait() // the server may be stopped already
-	}()
 	return nil
 }
 
 // forget ends the watch, and with it the cluster.
 func (s *Server) forget() error {
 	err := s.alive.Close()
-	<-s.watched
+	_ = s.watcher.Wait() // the server may be stopped already
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
