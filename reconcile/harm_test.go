@@ -389,6 +389,28 @@ func TestOpenIntentsThatDidNotHappenAreNotDone(t *testing.T) {
 	}
 }
 
+// Whoever was created in the run that put them into a group had no SCIM id in its plan.
+func TestAnOpenAdditionOfANewcomerIsSettled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		members []string
+		want    Outcome
+	}{
+		"the request arrived":       {[]string{"bob", "ann"}, OutcomeDone},
+		"the request never arrived": {[]string{"bob"}, OutcomeFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld().synced("bob", "ann").syncedGroup("oncall-a", tc.members...)
+			w.in.ledger.Open = []Intent{{ID: 1, Group: &GroupValues{DisplayName: "oncall-a", ExternalID: "g-oncall-a"}, Change: Change{
+				Verb: VerbAdd, Object: Ref{Kind: KindGroup, Source: "g-oncall-a", Target: "tg-oncall-a", Name: "oncall-a"},
+				Members: []Membership{{User: Ref{Kind: KindUser, Source: "u-ann", Name: "ann@acme.com"}}},
+			}}}
+			if _, rs := resolve(w.in.ledger, w.in); len(rs) != 1 || rs[0].Outcome != tc.want {
+				t.Errorf("resolutions %+v, want %s", rs, tc.want)
+			}
+		})
+	}
+}
+
 // Readings of one directory that disagree keep people in a group; they put nobody in.
 func TestAnOldReadingPutsNobodyIntoAGroup(t *testing.T) {
 	w := newWorld().synced("ann", "bob", "eve").group("oncall-a", "bob").rootlyGroup("oncall-a", "ann", "bob").linkedGroup("oncall-a", "ann", "bob")

@@ -100,6 +100,18 @@ func Latency(d time.Duration) Fault {
 	}}
 }
 
+// Until answers as ever, once released is closed.
+func Until(released <-chan struct{}) Fault {
+	return Fault{"until", func(x *exchange) {
+		select {
+		case <-released:
+			x.next.ServeHTTP(x.ResponseWriter, x.request)
+		case <-x.request.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	}}
+}
+
 // Refusal answers with the side's error object and this status, before any effect: 401, 403, 500, 503.
 func Refusal(status int) Fault {
 	return Fault{fmt.Sprint(status), func(x *exchange) { x.refuse(status, status) }}
