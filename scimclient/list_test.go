@@ -274,10 +274,15 @@ func TestCursorPaging(t *testing.T) {
 		"index refused": {[]reply{
 			refuse(400, "invalidValue"), ok(`{"pagination":{"cursor":true,"index":false}}`), page("a", one), page("", two),
 		}, 2, []string{"-", "-", "", "a"}, ""},
+		"index refused after a full page without a cursor": {[]reply{
+			ok(`{"totalResults":2,"Resources":[` + one + `,` + two + `]}`), refuse(400, "invalidValue"), ok(`{"pagination":{"cursor":true,"index":false}}`),
+			page("", one, two),
+		}, 2, []string{"-", "-", "-", ""}, ""},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			c, f := newTestClient(t, func(n int, _ call) reply { return tc.replies[n] })
+			c.users.pageSize.Store(2)
 			users, err := c.Users(t.Context())
 			if len(users) != tc.want || (err == nil) != (tc.wantErr == "") || err != nil && !strings.Contains(err.Error(), tc.wantErr) {
 				t.Errorf("%d users, error %v", len(users), err)
