@@ -100,7 +100,7 @@ func (l *listing[T]) cursorOnly(ctx context.Context, err error) bool {
 	if !ok || e.Status != http.StatusBadRequest || l.filter != "" {
 		return false
 	}
-	caps, err := l.k.c.Capabilities(ctx)
+	caps, err := l.k.c.discover(ctx) // anew: what is remembered may be from a bad moment
 	return err == nil && caps.Cursor && !caps.Index
 }
 

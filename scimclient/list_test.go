@@ -402,6 +402,7 @@ func TestCapabilitiesAreAskedOnceAndMayBeAbsent(t *testing.T) {
 		"403":             {refuse(403, ""), assumed, false},
 		"501":             {refuse(501, ""), assumed, false},
 		"HTML":            {ok(html), assumed, false},
+		"null":            {ok(`null`), assumed, false},
 		"token refused":   {refuse(401, ""), Capabilities{}, true},
 		"only what is no": {ok(`{"patch":{"supported":false}}`), Capabilities{Known: true, Index: true}, false},
 	}
@@ -418,6 +419,20 @@ func TestCapabilitiesAreAskedOnceAndMayBeAbsent(t *testing.T) {
 				t.Errorf("asked %d times", len(f.calls))
 			}
 		})
+	}
+}
+
+func TestABadMomentOfDiscoveryIsNotForLife(t *testing.T) {
+	replies := []reply{
+		ok(html), // somebody asked in a bad moment
+		refuse(400, "invalidValue"), ok(`{"pagination":{"cursor":true,"index":false}}`), ok(`{"Resources":[` + userJSON("1", "") + `]}`),
+	}
+	c, _ := newTestClient(t, func(n int, _ call) reply { return replies[n] })
+	if caps, err := c.Capabilities(t.Context()); err != nil || caps.Known {
+		t.Fatalf("error %v, capabilities %+v", err, caps)
+	}
+	if users, err := c.Users(t.Context()); err != nil || len(users) != 1 {
+		t.Errorf("error %v, %d users", err, len(users))
 	}
 }
 
