@@ -388,7 +388,7 @@ func (w *world) handsOnAccount(n [3]uint32) string {
 	case 7:
 		p := w.someone(n[2])
 		w.tangle(p.ID, p.Login)
-		_, err = w.scim.AddUser(sim.SCIMUser{UserName: p.Login, ExternalID: []string{"", "native-9"}[n[2]/7%2], Active: n[2]/14%3 > 0})
+		_, err = w.scim.AddUser(sim.SCIMUser{UserName: p.Login, ExternalID: []string{"", "native-9"}[n[2]/7%2], Active: hidden || n[2]/14%3 > 0})
 		what, u.UserName = "adds an account for", p.Login
 	}
 	if err != nil {

@@ -233,10 +233,16 @@ func (w *world) judgeLoss(p *process, e effect, before photo) {
 	case e.what == "leave":
 		g := before.groups[e.group]
 		team := w.groupOwner(g)
+		if w.ours[u.ID] == "" && u.ExternalID == "" && !always(ts, func(t truth) bool { return connectors.Fold(t.people[id].Login) == connectors.Fold(u.UserName) }) {
+			id = "" // by its name it is nobody's by now
+		}
 		if id != "" && u.Active && always(ts, func(t truth) bool {
 			return t.pushes(team) && t.teams[team].members[id] && !t.lost(w.Setup.Mode, id)
 		}) {
 			w.violate(LawLeaving, "%s (%s) is taken out of %s", u.UserName, id, g.DisplayName)
+		}
+		if !u.Active {
+			return // nobody pages them
 		}
 		w.count(p, reconcile.AxisMemberships, "remove user "+w.memberKey(p, u, id)+" from group "+team, p.members, false)
 	case e.what == "delete group":

@@ -174,7 +174,8 @@ type world struct {
 
 	directory map[bool]*okta.Connector // by ruleset.narrow: what is read depends on nothing else
 	process   *process
-	epoch     int // of the process that leads
+	asking    *process // whose cycle the directory is asked in
+	epoch     int      // of the process that leads
 	armed     []armed
 	rival     *rival
 

@@ -75,11 +75,11 @@ func (w *world) newProcess() *process {
 	return p
 }
 
-// connect makes a connector to the company, through whatever process is alive.
+// connect makes a connector to the company, for whatever process runs a cycle.
 func (w *world) connect(q connectors.Query) *okta.Connector {
 	c, err := okta.New(okta.Options{
 		OrgURL: w.ends.OktaURL, APIToken: func() string { return w.ends.OktaToken }, AppID: w.ends.AppID, Query: q,
-		Transport: sim.Transport(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.process.toDirectory(rw, r) })),
+		Transport: sim.Transport(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.asking.toDirectory(rw, r) })),
 	})
 	must(err)
 	return c
@@ -156,10 +156,11 @@ func (w *world) cycle() {
 
 func (p *process) begin() {
 	w := p.w
+	w.asking = p
 	p.since = w.starts[max(0, len(w.starts)-2)]
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.applying, p.confirming, p.lied = false, false, false
-	p.armed, p.seen, p.ops, p.writes = w.armed, map[string]int{}, 0, 0
+	p.armed, p.seen, p.ops, p.writes = believable(w.armed), map[string]int{}, 0, 0
 	p.intents, p.used = map[int64]intent{}, map[string]bool{}
 	p.crowd, p.members = 0, 0
 	for _, u := range w.scim.Users() {
