@@ -351,6 +351,7 @@ func TestFindChecksEveryHit(t *testing.T) {
 		want   []string
 	}{
 		"one":                        {func(int, call) reply { return ok(listJSON(1, alice)) }, []string{"1"}},
+		"other letter case":          {refusingFilter(ok(listJSON(0)), alice, bob), []string{"1"}},
 		"none":                       {func(int, call) reply { return ok(listJSON(0)) }, nil},
 		"everybody comes back":       {func(int, call) reply { return ok(listJSON(2, bob, alice)) }, []string{"1"}},
 		"filter refused":             {refusingFilter(refuse(400, "invalidFilter"), alice, bob), []string{"1"}},

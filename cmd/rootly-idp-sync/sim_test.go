@@ -173,6 +173,7 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 	}
 	cfg.Okta.ExpandLimit = o.number("page")
 	cfg.Okta.Token, cfg.SCIM.Token = "canary-okta-token", "canary-scim-token"
+	cfg.Rippling.Token, cfg.Directory.Token = "canary-rippling-token", "canary-directory-token"
 	s.sim = sim.New(cfg)
 	if text, ok := o["latency"]; ok {
 		d, err := time.ParseDuration(text)
@@ -198,6 +199,10 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 	}
 	ts.Setenv("LDAP_URL", ends.LDAPURL)
 	ts.Setenv("LDAP_PASSWORD", sim.DefaultLDAPPassword)
+	ts.Setenv("RIPPLING_URL", ends.RipplingURL)
+	ts.Setenv("RIPPLING_API_TOKEN", ends.RipplingToken)
+	ts.Setenv("DIRECTORY_URL", ends.DirectoryURL)
+	ts.Setenv("SCIM_SOURCE_TOKEN", ends.DirectoryToken)
 	if err := os.WriteFile(ts.MkAbs("google-key.json"), []byte(sim.GoogleKeyFile(ends.GoogleURL)), 0o600); err != nil {
 		return err
 	}
