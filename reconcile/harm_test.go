@@ -411,6 +411,30 @@ func TestAnOpenAdditionOfANewcomerIsSettled(t *testing.T) {
 	}
 }
 
+// A run that ends between a deactivation and its record leaves it open. It was made all the same, and the day's allowance
+// is that much smaller, also for the plan that settles it.
+func TestWhatACrashLeftOpenCountsAgainstTheDay(t *testing.T) {
+	w := newWorld().synced(names("p", 10)...).leave("p00", "p01", "p02", "p03")
+	w.in.users[0].Active = false
+	off := *w.in.ledger.Users["u-p00"].User
+	off.Active = false
+	w.in.ledger.Open = []Intent{{ID: 1, User: &off, Change: Change{
+		Verb: VerbDeactivate, Object: Ref{Kind: KindUser, Source: "u-p00", Target: "t-p00"}, Fields: []Field{{Name: "active", From: "true", To: "false"}},
+		Spends: map[Axis]int{AxisDeactivations: 1},
+	}}}
+	var rs []Resolution
+	if w.in.ledger, rs = resolve(w.in.ledger, w.in); len(rs) != 1 || rs[0].Outcome != OutcomeDone {
+		t.Fatalf("resolutions: %+v", rs)
+	}
+	p, err := w.plan(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if goes, held := deactivated(p); goes != "" || held != "p01 p02 p03" {
+		t.Errorf("goes %q, held %q: with the one before they are four of ten, and three may go", goes, held)
+	}
+}
+
 // Readings of one directory that disagree keep people in a group; they put nobody in.
 func TestAnOldReadingPutsNobodyIntoAGroup(t *testing.T) {
 	w := newWorld().synced("ann", "bob", "eve").group("oncall-a", "bob").rootlyGroup("oncall-a", "ann", "bob").linkedGroup("oncall-a", "ann", "bob")

@@ -23,6 +23,10 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 	if ledger.Groups == nil {
 		ledger.Groups = map[connectors.GroupID]Link{}
 	}
+	spent := maps.Clone(ledger.Spent)
+	if spent == nil {
+		spent = map[Axis]int{}
+	}
 	idx := index(ledger, in)
 	var out []Resolution
 	for _, i := range ledger.Open {
@@ -42,8 +46,14 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 		case i.Change.Verb == VerbDelete && i.Change.Object.Kind == KindGroup && idx.groups[i.Change.Object.Target] == nil:
 			r.Outcome = OutcomeDone // a listing that lacks it is checked by id before anything is planned
 		}
+		if r.Outcome == OutcomeDone { // what it took away counts from now on, also in this very plan
+			for axis, n := range i.Change.Spends {
+				spent[axis] += n
+			}
+		}
 		out = append(out, r)
 	}
+	ledger.Spent = spent
 	return ledger, out
 }
 

@@ -38,7 +38,7 @@ type Phone struct {
 	Primary bool
 }
 
-// A Group is a SCIM group (RFC 7643 section 4.2) with all its members.
+// A Group is a SCIM group (RFC 7643 section 4.2) with all its members, each once.
 type Group struct {
 	ID          string
 	ExternalID  string
