@@ -411,6 +411,26 @@ func TestAnOpenAdditionOfANewcomerIsSettled(t *testing.T) {
 	}
 }
 
+// On a server that hides deactivated accounts an open deactivation was made if the account can no longer be read; else
+// whoever returns would be created anew, and be refused.
+func TestAnOpenDeactivationOfAHiddenAccountIsDone(t *testing.T) {
+	for name, hidden := range map[string]bool{"read by id, it is not there": true, "not asked about": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld().synced("ann", "bob")
+			off := *w.in.ledger.Users["u-bob"].User
+			off.Active = false
+			w.in.users, w.in.hidden = w.in.users[:1], map[string]bool{"t-bob": hidden}
+			w.in.ledger.Open = []Intent{{ID: 1, User: &off, Change: Change{
+				Verb: VerbDeactivate, Object: Ref{Kind: KindUser, Source: "u-bob", Target: "t-bob"}, Fields: []Field{{Name: "active", From: "true", To: "false"}},
+			}}}
+			ledger, rs := resolve(w.in.ledger, w.in)
+			if done := rs[0].Outcome == OutcomeDone; done != hidden || ledger.Users["u-bob"].User.Active == hidden {
+				t.Errorf("outcome %s, link %+v", rs[0].Outcome, ledger.Users["u-bob"].User)
+			}
+		})
+	}
+}
+
 // A run that ends between a deactivation and its record leaves it open. It was made all the same, and the day's allowance
 // is that much smaller, also for the plan that settles it.
 func TestWhatACrashLeftOpenCountsAgainstTheDay(t *testing.T) {

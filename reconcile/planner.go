@@ -71,10 +71,11 @@ func (p *Planner) prepare(ctx context.Context, ledger Ledger, now time.Time) (pr
 			return &s, err
 		}
 	}
-	in.ledger, w.resolved = resolve(ledger, in)
+	in.ledger = ledger
 	if err := p.lookUpHidden(ctx, &in); err != nil {
 		return prepared{}, err
 	}
+	in.ledger, w.resolved = resolve(ledger, in)
 	if err := p.checkGroups(ctx, &in); err != nil {
 		return prepared{}, err
 	}

@@ -65,10 +65,11 @@ type openIndex struct {
 	usersByExt  map[string]*scimclient.User
 	groups      map[string]*scimclient.Group
 	groupsByExt map[string]*scimclient.Group
+	hidden      map[string]bool // see reading
 }
 
 func index(ledger Ledger, in reading) openIndex {
-	x := openIndex{ledger, map[string]string{}, map[string]*scimclient.User{}, map[string]*scimclient.User{}, map[string]*scimclient.Group{}, map[string]*scimclient.Group{}}
+	x := openIndex{ledger, map[string]string{}, map[string]*scimclient.User{}, map[string]*scimclient.User{}, map[string]*scimclient.Group{}, map[string]*scimclient.Group{}, in.hidden}
 	for _, l := range ledger.Users {
 		x.owner["user "+l.Target] = l.Source
 	}
@@ -110,6 +111,10 @@ func (x openIndex) user(i Intent) (Link, bool) {
 		return l, true
 	}
 	u := x.users[ref.Target]
+	if u == nil && i.Change.Verb == VerbDeactivate && x.hidden[ref.Target] {
+		l.Target = ref.Target // deactivated and out of sight, as on some servers
+		return l, true
+	}
 	if u == nil || !arrived(i.Change.Fields, valuesOf(u)) {
 		return Link{}, false
 	}

@@ -26,8 +26,10 @@ var allowed = map[string][]string{
 	"reconcile":           {"connectors", "scimclient"},
 	// Test support: the table of leaving, which each connector walks.
 	"reconcile/reconciletest": {"connectors", "reconcile", "scimclient", "internal/sim", "internal/store"},
-	"config":                  {"connectors"},
-	"connectors/...":          {"connectors", "connectors/wire"},
+	// Test support: random histories, judged by an oracle.
+	"internal/lab":   {"connectors", "connectors/okta", "reconcile", "scimclient", "internal/sim", "internal/store"},
+	"config":         {"connectors"},
+	"connectors/...": {"connectors", "connectors/wire"},
 	// A directory that is a SCIM server is read by the client that proves its listings complete.
 	"connectors/scim": {"connectors", "connectors/wire", "scimclient"},
 	// Test support: the conformance suite, with the company that the directories of the simulator speak of.

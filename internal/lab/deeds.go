@@ -145,6 +145,9 @@ func (w *world) join(n [3]uint32) string {
 	if err != nil {
 		return ""
 	}
+	if len(w.everCalled(p.Login)) > 0 { // the name of somebody who was here before
+		w.tangle(p.ID, p.Login)
+	}
 	return p.Login + " joins"
 }
 

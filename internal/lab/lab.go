@@ -191,6 +191,9 @@ type world struct {
 	replay     photo
 	unreliable bool // an intent was settled by a reading that lied
 
+	last    reconcile.Report // of the last cycle
+	lastErr error
+
 	out Outcome
 }
 

@@ -193,7 +193,8 @@ func (p *process) run() error {
 		},
 	}
 	plan, err := planner.Plan(p.ctx, ledger, w.now())
-	var report reconcile.Report
+	report := reconcile.Report{Plan: plan}
+	defer func() { w.last, w.lastErr = report, err }()
 	if err == nil && !p.dead {
 		for _, c := range plan.Changes {
 			w.tell("  plan: %s %s (%s)%s", c.Key(), c.Object.Name, c.Why, detail(c))

@@ -51,6 +51,19 @@ func (w *world) record() {
 	w.truth = append(w.truth, t)
 }
 
+// everCalled are the people who had this login at some moment.
+func (w *world) everCalled(login string) map[string]bool {
+	out := map[string]bool{}
+	for _, t := range w.truth {
+		for id, p := range t.people {
+			if strings.EqualFold(p.Login, login) {
+				out[id] = true
+			}
+		}
+	}
+	return out
+}
+
 // off tells whether the directory itself no longer has the person at work.
 func (t truth) off(id string) bool {
 	p, ok := t.people[id]
