@@ -35,6 +35,11 @@ func factsOf(e daemon.Ended, directory string) notify.Facts {
 			f.Held = append(f.Held, s)
 		}
 	}
+	for _, o := range plan.Objections {
+		if o.Axis != reconcile.AxisQuarantine { // ends by itself with the next cycle
+			f.Objections = append(f.Objections, o)
+		}
+	}
 	if o := plan.OnCall; o != nil {
 		f.OnCall, f.Released = leaversOf(o.Held), leaversOf(o.Released)
 		if o.Refused {
