@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,4 +125,46 @@ func TestAGroupIsNotDeletedWithMembersThatThePlanDidNotSee(t *testing.T) {
 			}
 		})
 	}
+}
+
+// moved is ann on her way from oncall-a to oncall-b.
+func moved() *world {
+	return newWorld().synced("bob", "ann").group("oncall-a", "bob").rootlyGroup("oncall-a", "ann", "bob").linkedGroup("oncall-a", "ann", "bob").
+		group("oncall-b", "ann").rootlyGroup("oncall-b").linkedGroup("oncall-b")
+}
+
+func TestSyncingTheGroupThatSomebodyLeavesTakesThemToTheOther(t *testing.T) {
+	p, err := moved().mustPlan(t).Only("oncall-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"add oncall-b: ann@acme.com (changed in the directory)", "remove oncall-a: ann@acme.com (changed in the directory)"}
+	if got := lines(p); !slices.Equal(got, want) {
+		t.Errorf("plan %q: ann would be in neither group", got)
+	}
+}
+
+func TestASavedPlanTakesNobodyOutWhoseEntryElsewhereItLacks(t *testing.T) {
+	w := moved()
+	fresh := w.mustPlan(t)
+	saved := fresh
+	saved.Changes = slices.DeleteFunc(slices.Clone(fresh.Changes), func(c Change) bool { return c.Verb == VerbAdd })
+	other := *findChange(fresh, VerbAdd)
+	other.Members = []Membership{{User: Ref{Kind: KindUser, Source: "u-bob", Target: "t-bob", Name: "bob@acme.com"}}}
+	fresh.Changes[slices.IndexFunc(fresh.Changes, func(c Change) bool { return c.Verb == VerbAdd })].Members = append(slices.Clone(findChange(fresh, VerbAdd).Members), other.Members...)
+	saved.Changes = append(saved.Changes, other)
+	kept, _, err := fresh.Intersect(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if findChange(kept, VerbRemove) != nil {
+		t.Errorf("plan %q: ann would be in neither group", lines(kept))
+	}
+}
+
+func findChange(p Plan, verb Verb) *Change {
+	if i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.Verb == verb }); i >= 0 {
+		return &p.Changes[i]
+	}
+	return nil
 }
