@@ -100,6 +100,7 @@ type Daemon struct {
 	seen       time.Time // the wall clock at the last turn
 	looked     time.Time // when the files were looked at last
 	quarantine *reconcile.Quarantine
+	unrecorded bool     // the store has another quarantine, or none
 	listen     string   // where health is served
 	files      []string // of the configuration
 	loaded     contents // of files, when they were loaded last
