@@ -14,13 +14,13 @@ RACE ?= $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The directory of the demo's company: okta, google, or entra, which builds with the Graph SDK.
+# The directory of the demo's company: okta, google, keycloak, or entra, which builds with the Graph SDK.
 SOURCE ?= okta
 
 .PHONY: demo
-demo: ## show a whole sync against a simulated company, without any account; SOURCE=okta, google or entra
+demo: ## show a whole sync against a simulated company, without any account; SOURCE=okta, google, keycloak or entra
 	go run $(if $(filter entra,$(SOURCE)),,$(TAGS)) ./cmd/rootly-idp-sync demo --source $(SOURCE)
 
 .PHONY: build
@@ -33,12 +33,21 @@ test: ## run the tests, with the race detector where there is a C compiler
 	go test $(RACE) $(TAGS) ./...
 	$(MAKE) entra
 
+.PHONY: test-scim
+test-scim: ## run client and cycles against SCIMMY and scim2-server; needs Node, npm and Python; UPDATE=-update rewrites the page
+	go vet $(TAGS),realscim ./internal/lab/realscim
+	servers=$$(.ci/scim-servers) && SCIM_SERVERS=$$servers go test $(TAGS),realscim -count=1 ./internal/lab/realscim $(UPDATE)
+
 .PHONY: entra
 entra: ## build, vet and test what links the Graph SDK; the first time takes minutes
 	go vet ./connectors/entra ./cmd/...
 	go test ./connectors/entra
 	go test -run=Entra ./cmd/...
 	go build -o /dev/null ./cmd/...
+
+.PHONY: test-keycloak
+test-keycloak: ## test the Keycloak connector against a real server; needs Java and Maven, which fetches it once
+	.ci/keycloak
 
 .PHONY: bench
 bench: ## run the benchmarks

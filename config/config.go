@@ -48,11 +48,14 @@ type Config struct {
 
 // Source names one directory. Exactly one field is set.
 type Source struct {
-	Okta   *Okta   `json:"okta,omitzero" doc:"An Okta org."`
-	Entra  *Entra  `json:"entra,omitzero" doc:"A Microsoft Entra tenant."`
-	Google *Google `json:"google,omitzero" doc:"A Google Workspace account."`
-	LDAP   *LDAP   `json:"ldap,omitzero" doc:"An LDAP directory: Active Directory, OpenLDAP, 389 Directory Server, FreeIPA or another."`
-	File   *File   `json:"file,omitzero" doc:"CSV or JSON files."`
+	Okta     *Okta     `json:"okta,omitzero" doc:"An Okta org."`
+	Entra    *Entra    `json:"entra,omitzero" doc:"A Microsoft Entra tenant."`
+	Google   *Google   `json:"google,omitzero" doc:"A Google Workspace account."`
+	LDAP     *LDAP     `json:"ldap,omitzero" doc:"An LDAP directory: Active Directory, OpenLDAP, 389 Directory Server, FreeIPA or another."`
+	Rippling *Rippling `json:"rippling,omitzero" doc:"A company at Rippling."`
+	SCIM     *SCIM     `json:"scim,omitzero" doc:"A directory that is a SCIM 2.0 server."`
+	Keycloak *Keycloak `json:"keycloak,omitzero" doc:"A realm of a Keycloak server."`
+	File     *File     `json:"file,omitzero" doc:"CSV or JSON files."`
 }
 
 // Okta is an Okta org and the credentials to read it: an API token, or client_id with a private key.

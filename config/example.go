@@ -23,16 +23,20 @@ func Example() []byte { return bytes.Clone(example) }
 
 // Answers are what init knows about the organisation. Whatever is empty becomes a placeholder to be edited.
 type Answers struct {
-	Source      string // "okta", "entra", "google", "ldap" or "file"
+	Source      string // "okta", "entra", "google", "ldap", "rippling", "scim", "keycloak" or "file"
 	OrgURL      string // Okta
 	TenantID    string // Entra
-	ClientID    string // Entra
+	ClientID    string // Entra and Keycloak
 	AppID       string // Okta and Entra, for mode assigned
 	KeyFile     string // Google: the service account's key file
 	Subject     string // Google
-	URL         string // LDAP
+	URL         string // LDAP and Keycloak
 	BindDN      string // LDAP
 	BaseDN      string // LDAP
+	Company     string // Rippling
+	SCIMURL     string // SCIM
+	Realm       string // Keycloak
+	Client      string // Keycloak, for mode assigned
 	Path        string // file: users
 	GroupsPath  string // file: groups
 	Mode        connectors.ScopeMode
@@ -62,11 +66,23 @@ func Starter(a Answers) ([]byte, error) {
 		a.BindDN = cmp.Or(a.BindDN, "cn=idp-sync,dc=acme,dc=com")
 		a.BaseDN = cmp.Or(a.BaseDN, "dc=acme,dc=com")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "rippling":
+		a.Company = cmp.Or(a.Company, "acme")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "scim":
+		a.SCIMURL = cmp.Or(a.SCIMURL, "https://idp.acme.com/scim/v2")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeGroups)
+	case "keycloak":
+		a.URL = cmp.Or(a.URL, "https://sso.acme.com")
+		a.Realm = cmp.Or(a.Realm, "acme")
+		a.ClientID = cmp.Or(a.ClientID, "rootly-idp-sync")
+		a.Client = cmp.Or(a.Client, "rootly")
+		a.Mode = cmp.Or(a.Mode, connectors.ScopeAssigned)
 	case "file":
 		a.Path = cmp.Or(a.Path, "users.csv")
 		a.Mode = cmp.Or(a.Mode, connectors.ScopeAll)
 	default:
-		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google, ldap or file", a.Source)
+		return nil, fmt.Errorf("there is no directory %q; choose okta, entra, google, ldap, rippling, scim, keycloak or file", a.Source)
 	}
 	if a.Mode == connectors.ScopeGroups && len(a.ScopeGroups) == 0 {
 		a.ScopeGroups = []string{"Everyone on call"}

@@ -44,6 +44,9 @@ func TestStarterLoads(t *testing.T) {
 		want    func(*Config) bool
 	}{
 		"okta, nothing known": {Answers{Source: "okta"}, func(c *Config) bool { return c.Scope.Mode == connectors.ScopeAssigned && c.Source.Okta.AppID != "" }},
+		"keycloak, nothing known": {Answers{Source: "keycloak"}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeAssigned && c.Source.Keycloak.Client == "rootly" && !c.Source.Keycloak.ClientSecret.IsZero()
+		}},
 		"entra, nothing known": {Answers{Source: "entra"}, func(c *Config) bool {
 			return c.Scope.Mode == connectors.ScopeAssigned && c.Source.Entra.AppID != "" && !c.Source.Entra.ClientSecret.IsZero()
 		}},
@@ -52,6 +55,12 @@ func TestStarterLoads(t *testing.T) {
 		}},
 		"ldap, nothing known": {Answers{Source: "ldap"}, func(c *Config) bool {
 			return c.Scope.Mode == connectors.ScopeGroups && c.Source.LDAP.BaseDN == "dc=acme,dc=com" && !c.Source.LDAP.Password.IsZero()
+		}},
+		"rippling, nothing known": {Answers{Source: "rippling"}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeGroups && c.Source.Rippling.Company == "acme" && !c.Source.Rippling.APIToken.IsZero()
+		}},
+		"scim, an address": {Answers{Source: "scim", SCIMURL: "https://x.example/scim", Mode: connectors.ScopeAll}, func(c *Config) bool {
+			return c.Scope.Mode == connectors.ScopeAll && c.Source.SCIM.URL == "https://x.example/scim" && !c.Source.SCIM.Token.IsZero()
 		}},
 		"file, nothing known": {Answers{Source: "file"}, func(c *Config) bool { return c.Scope.Mode == connectors.ScopeAll && c.Source.File.Path == "users.csv" }},
 		"okta, groups": {Answers{Source: "okta", OrgURL: "https://x.okta.com", Mode: connectors.ScopeGroups, ScopeGroups: []string{`SRE "core"`, "id:00g1"}, Push: []string{"oncall-*"}},
@@ -71,7 +80,7 @@ func TestStarterLoads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := load("c.yaml", text, environment(append([]string{"AZURE_CLIENT_SECRET=" + canary, "LDAP_PASSWORD=" + canary}, tokens...)...))
+			cfg, err := load("c.yaml", text, environment(append([]string{"AZURE_CLIENT_SECRET=" + canary, "LDAP_PASSWORD=" + canary, "RIPPLING_API_TOKEN=" + canary, "SCIM_SOURCE_TOKEN=" + canary, "KEYCLOAK_CLIENT_SECRET=" + canary}, tokens...)...))
 			if err != nil {
 				t.Fatalf("%v in:\n%s", err, text)
 			}
@@ -83,7 +92,7 @@ func TestStarterLoads(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Starter(Answers{Source: "nis"}); errText(err) != `there is no directory "nis"; choose okta, entra, google, ldap or file` {
+	if _, err := Starter(Answers{Source: "nis"}); errText(err) != `there is no directory "nis"; choose okta, entra, google, ldap, rippling, scim, keycloak or file` {
 		t.Errorf("an unknown directory gives %v", err)
 	}
 }

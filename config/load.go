@@ -168,6 +168,15 @@ func (l *loader) resolve(dir string) {
 	if _, ok := l.origins["source.ldap"]; ok && cfg.Source.LDAP == nil {
 		cfg.Source.LDAP = &LDAP{}
 	}
+	if _, ok := l.origins["source.rippling"]; ok && cfg.Source.Rippling == nil {
+		cfg.Source.Rippling = &Rippling{}
+	}
+	if _, ok := l.origins["source.scim"]; ok && cfg.Source.SCIM == nil {
+		cfg.Source.SCIM = &SCIM{}
+	}
+	if _, ok := l.origins["source.keycloak"]; ok && cfg.Source.Keycloak == nil {
+		cfg.Source.Keycloak = &Keycloak{}
+	}
 	if l.words["state"] {
 		for _, key := range []string{"state.path", "state.dsn", "state.dsn_file", "state.keep"} {
 			if _, ok := l.origins[key]; ok {
@@ -194,6 +203,15 @@ func (l *loader) resolve(dir string) {
 	}
 	if entra := cfg.Source.Entra; entra != nil {
 		paths = append(paths, &entra.ClientSecretFile, &entra.CertificateFile, &entra.CertificatePasswordFile)
+	}
+	if rippling := cfg.Source.Rippling; rippling != nil {
+		paths = append(paths, &rippling.APITokenFile)
+	}
+	if scim := cfg.Source.SCIM; scim != nil {
+		paths = append(paths, &scim.TokenFile, &scim.PasswordFile)
+	}
+	if keycloak := cfg.Source.Keycloak; keycloak != nil {
+		paths = append(paths, &keycloak.ClientSecretFile, &keycloak.CAFile)
 	}
 	if file := cfg.Source.File; file != nil {
 		if file.Name == "" && file.Path != "" {
@@ -237,6 +255,20 @@ func (l *loader) resolve(dir string) {
 	}
 	if google := cfg.Source.Google; google != nil {
 		l.secret("source.google.credentials", &google.Credentials, google.CredentialsFile, "")
+	}
+	if rippling := cfg.Source.Rippling; rippling != nil {
+		l.secret("source.rippling.api_token", &rippling.APIToken, rippling.APITokenFile, "RIPPLING_API_TOKEN")
+	}
+	if scim := cfg.Source.SCIM; scim != nil {
+		fallback := "SCIM_SOURCE_TOKEN"
+		if scim.basic() {
+			fallback = ""
+		}
+		l.secret("source.scim.token", &scim.Token, scim.TokenFile, fallback)
+		l.secret("source.scim.password", &scim.Password, scim.PasswordFile, "")
+	}
+	if keycloak := cfg.Source.Keycloak; keycloak != nil {
+		l.secret("source.keycloak.client_secret", &keycloak.ClientSecret, keycloak.ClientSecretFile, "KEYCLOAK_CLIENT_SECRET")
 	}
 }
 

@@ -66,6 +66,48 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			file: goodSource + goodScope + "target: {url: https://rootly.com/scim, maxrate: 3}\n",
 			want: "target.maxrate (line 3) is not a key; did you mean max_rate?",
 		},
+		"the directory is the target": {
+			file: "source: {scim: {url: 'HTTPS://Rootly.com:443/scim/', token: t}}\n" + goodScope + goodTarget,
+			want: "source.scim.url (line 1) is target.url, so this sync would write onto the directory it reads; give the directory's own SCIM address",
+		},
+		"the directory is the target, by another name of loopback": {
+			file: "source: {scim: {url: 'http://localhost:8080/scim', token: t}}\n" + goodScope + "target: {url: 'http://127.0.0.1:8080/scim'}\n",
+			want: "source.scim.url (line 1) is target.url, so this sync would write onto the directory it reads; give the directory's own SCIM address",
+		},
+		"two ways to sign in over SCIM": {
+			file: "source: {scim: {url: 'https://idp.acme.com', token: t, username: u, password: p}}\n" + goodScope + goodTarget,
+			want: "source.scim (line 1) has both a token and a user name or password; keep token, or username and password",
+		},
+		"a password of nobody": {
+			file: "source: {scim: {url: 'https://idp.acme.com', password: p}}\n" + goodScope + goodTarget,
+			want: "source.scim.username (line 1) is missing beside the password; write the user name",
+		},
+		"no way to sign in over SCIM": {
+			file: "source: {scim: {url: 'https://idp.acme.com'}}\n" + goodScope + goodTarget,
+			want: "source.scim.token (line 1) is missing; set SCIM_SOURCE_TOKEN, give token or token_file, or username and password",
+		},
+		"a directory over plain http": {
+			file: "source: {scim: {url: 'http://idp.acme.com', token: t}}\n" + goodScope + goodTarget,
+			want: "source.scim.url (line 1) is not https; write https://",
+		},
+		"nothing to nest over SCIM": {
+			file: "source: {scim: {url: 'https://idp.acme.com', token: t, nested: true}}\n" + goodScope + goodTarget,
+			want: "source.scim.nested (line 1) has no meaning without groups; remove it, or list groups in scope.groups or groups.push",
+		},
+		"an unnamed company": {
+			file: "source: {rippling: {api_token: t, api_version: v2}}\n" + goodScope + goodTarget,
+			want: "source.rippling.company (line 1) is missing; write a name of the company that is going to stay, such as acme\n" +
+				"source.rippling.api_version (line 1) is no date; write it as 2024-08-01, or remove the line",
+		},
+		"no token for Rippling": {
+			file: "source: {rippling: {company: acme, base_url: 'ftp://x'}}\n" + goodScope + goodTarget,
+			want: "source.rippling.api_token (line 1) is missing; set RIPPLING_API_TOKEN, or give api_token or api_token_file\n" +
+				"source.rippling.base_url (line 1) is no plain web address; write it as https://host/path",
+		},
+		"an application at Rippling": {
+			file: "source: {rippling: {company: acme, api_token: t}}\nscope: {mode: assigned}\n" + goodTarget,
+			want: "scope.mode (line 2) is assigned, which this directory does not know; write groups or all",
+		},
 		"a REST API over plain http": {
 			file: goodSource + goodScope + goodTarget + "rootly: {api_url: 'http://api.rootly.com'}\n",
 			want: "rootly.api_url (line 4) is not https; write https://",
@@ -215,7 +257,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"no directory": {
 			file: goodScope + goodTarget,
-			want: "source names no directory; give exactly one of okta, entra, google, ldap, file",
+			want: "source names no directory; give exactly one of okta, entra, google, ldap, rippling, scim, keycloak, file",
 		},
 		"two directories": {
 			file: "source: {file: {path: users.csv}, okta: {org_url: https://acme.okta.com}}\n" + goodScope + goodTarget,
@@ -300,6 +342,30 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		"two ways to sign in to Entra": {
 			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, client_id: 8b4c6d1e-0000-4000-8000-000000000002, client_secret: x, identity: workload}}\n" + goodScope + goodTarget,
 			want: "source.entra (line 1) has both client_secret and identity; keep one of them",
+		},
+		"a Keycloak source with nothing in it": {
+			file: "source: {keycloak: {}}\n" + "scope: {mode: assigned}\n" + goodTarget,
+			want: "source.keycloak.url (line 1) is missing; write the server's address, such as https://sso.acme.com; the realm is a key of its own\n" +
+				"source.keycloak.realm (line 1) is missing; write its name; it stands in the address of its admin console: /admin/acme/console\n" +
+				"source.keycloak.client_id (line 1) is missing; write the Client ID of the client whose service account reads\n" +
+				"source.keycloak.client_secret (line 1) is missing; set KEYCLOAK_CLIENT_SECRET, or give client_secret or client_secret_file\n" +
+				"source.keycloak.client (line 1) is missing, and scope.mode assigned needs it; write the Client ID of the client whose roles people are given",
+		},
+		"a Keycloak realm by its address, and keys of other modes": {
+			file: "source: {keycloak: {url: https://sso.acme.com/realms/acme, realm: a/b, client_id: x, client_secret: x, client: rootly, roles: [' '], nested: true}}\n" +
+				"scope: {mode: all}\n" + goodTarget,
+			want: "source.keycloak.url (line 1) leads into the server; write the server's address, such as https://sso.acme.com; the realm is a key of its own\n" +
+				"source.keycloak.realm (line 1) is no realm's name; write its name; it stands in the address of its admin console: /admin/acme/console\n" +
+				"source.keycloak.client (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: assigned\n" +
+				"source.keycloak.roles (line 1) has no meaning for scope.mode all; remove it, or write scope.mode: assigned\n" +
+				"source.keycloak.roles[0] (line 1) is empty; write a role's name, or remove it\n" +
+				"source.keycloak.nested (line 1) has no meaning for scope.mode all without groups to push; remove it, or list groups in groups.push",
+		},
+		"a group of Keycloak with its slash": {
+			file: "source: {keycloak: {url: http://sso.acme.com, realm: acme, client_id: x, client_secret: x}}\n" +
+				"scope: {mode: groups, groups: [/eng/sre]}\n" + goodTarget,
+			want: "source.keycloak.url (line 1) is not https; write https://\n" +
+				"scope.groups[0] (line 2) begins with a slash; write the group's path without it: eng/sre",
 		},
 		"an Entra client without an id": {
 			file: "source: {entra: {tenant_id: 8b4c6d1e-0000-4000-8000-000000000001, client_secret: x}}\n" + goodScope + goodTarget,
@@ -499,7 +565,7 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 target.tokn (line 4) is not a key; did you mean token?
 scope.groups (line 5) is missing, and scope.mode groups needs it; list the groups by name, or by id as "id:…"
 guard.groups.share (from ROOTLY_IDP_SYNC_GUARD_GROUPS_SHARE) is a bare number; write 5%
-source names no directory; give exactly one of okta, entra, google, ldap, file`,
+source names no directory; give exactly one of okta, entra, google, ldap, rippling, scim, keycloak, file`,
 		},
 	}
 	for name, tc := range tests {

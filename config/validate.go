@@ -118,6 +118,15 @@ func (l *loader) source() {
 	if ldap := l.cfg.Source.LDAP; ldap != nil {
 		l.ldap(ldap)
 	}
+	if rippling := l.cfg.Source.Rippling; rippling != nil {
+		l.rippling(rippling)
+	}
+	if scim := l.cfg.Source.SCIM; scim != nil {
+		l.scim(scim)
+	}
+	if keycloak := l.cfg.Source.Keycloak; keycloak != nil {
+		l.keycloak(keycloak)
+	}
 	if file := l.cfg.Source.File; file != nil && file.Path == "" {
 		l.problem("source.file.path", "is missing", "name the file of users")
 	}
@@ -230,7 +239,7 @@ func (s Source) modes() []connectors.ScopeMode {
 	if s.Google != nil {
 		return []connectors.ScopeMode{connectors.ScopeGroups, connectors.ScopeOrgUnits, connectors.ScopeAll}
 	}
-	if (s.File != nil || s.LDAP != nil) && s.Okta == nil && s.Entra == nil {
+	if (s.File != nil || s.LDAP != nil || s.Rippling != nil || s.SCIM != nil) && s.Okta == nil && s.Entra == nil && s.Keycloak == nil {
 		return []connectors.ScopeMode{connectors.ScopeGroups, connectors.ScopeAll}
 	}
 	return []connectors.ScopeMode{connectors.ScopeAssigned, connectors.ScopeGroups, connectors.ScopeAll}

@@ -350,6 +350,7 @@ var habits = map[string]func(o *sim.SCIMOptions){
 	"hide":        func(o *sim.SCIMOptions) { o.HideMembers = true },
 	"odd ids":     func(o *sim.SCIMOptions) { o.OddIDs = true },
 	"etags":       func(o *sim.SCIMOptions) { o.ETags, o.RequireIfMatch = true, true },
+	"exact":       func(o *sim.SCIMOptions) { o.ExactFilters = true },
 	"cursors":     func(o *sim.SCIMOptions) { o.Cursors = true },
 }
 

@@ -239,20 +239,23 @@ func (d *desk) stuckMember(g *pushed, verb Verb, id, name string) bool {
 	return true
 }
 
-// removable tells whether a member is an active person of Rootly whom no rule protects, and who stays active: only such
-// members are ever taken out one by one.
+// removable tells whether a member is a person of Rootly, active or about to be reactivated, whom no rule protects and who
+// stays: only such members are ever taken out one by one. Whoever comes back is judged too, because many servers keep the
+// memberships of a deactivated account, those included that the directory has ended meanwhile.
 func (d *desk) removable(m scimclient.Member) (user int32, ok bool) {
 	i, known := d.userAt[m.Value]
 	if !known || strings.EqualFold(m.Type, "Group") {
 		return 0, false
 	}
 	u := &d.users[i]
-	if !u.Active || d.bystanders[u.ID] {
+	if d.bystanders[u.ID] {
 		return 0, false
 	}
 	if owner, owned := d.ownerOf[u.ID]; owned {
-		p := &d.people[owner]
-		return i, p.frozen == nil && p.standing == standIn
+		return i, d.people[owner].wanted()
+	}
+	if !u.Active {
+		return 0, false
 	}
 	if _, excluded := d.rules.exclude.Match(u.ID, u.UserName); excluded {
 		return 0, false

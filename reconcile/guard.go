@@ -224,7 +224,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 	for _, l := range open {
 		s := waiting[l.key]
 		switch {
-		case s != nil && s.Axis != AxisSource && !(s.Axis == AxisConfiguration && l.free):
+		case s != nil && s.Axis != AxisSource && !(s.Axis == AxisConfiguration && l.free) && !d.released(*s, l, occasion):
 			kept[s] = append(kept[s], l)
 		case occasion != "" && l.takes() && !(occasion == AxisConfiguration && l.free):
 			batches[occasion] = append(batches[occasion], l)
@@ -286,6 +286,13 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 	}
 	slices.SortStableFunc(r.objections, func(a, b Objection) int { return strings.Compare(string(a.Axis), string(b.Axis)) })
 	return r
+}
+
+// released tells whether a loss leaves the set it waits in, because that set may go by itself and the rules have changed
+// since: whether the loss is still the directory's doing cannot be told apart from theirs.
+func (d *desk) released(s HeldSet, l loss, occasion Axis) bool {
+	_, limited := d.rules.limits[s.Axis]
+	return occasion == AxisConfiguration && limited && l.takes() && !l.free
 }
 
 // takeNothing is the policy that nothing is ever taken away. The sets stay: should the policy end, what first contact or a

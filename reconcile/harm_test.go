@@ -389,6 +389,52 @@ func TestOpenIntentsThatDidNotHappenAreNotDone(t *testing.T) {
 	}
 }
 
+// Whoever was created in the run that put them into a group had no SCIM id in its plan.
+func TestAnOpenAdditionOfANewcomerIsSettled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		members []string
+		want    Outcome
+	}{
+		"the request arrived":       {[]string{"bob", "ann"}, OutcomeDone},
+		"the request never arrived": {[]string{"bob"}, OutcomeFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld().synced("bob", "ann").syncedGroup("oncall-a", tc.members...)
+			w.in.ledger.Open = []Intent{{ID: 1, Group: &GroupValues{DisplayName: "oncall-a", ExternalID: "g-oncall-a"}, Change: Change{
+				Verb: VerbAdd, Object: Ref{Kind: KindGroup, Source: "g-oncall-a", Target: "tg-oncall-a", Name: "oncall-a"},
+				Members: []Membership{{User: Ref{Kind: KindUser, Source: "u-ann", Name: "ann@acme.com"}}},
+			}}}
+			if _, rs := resolve(w.in.ledger, w.in); len(rs) != 1 || rs[0].Outcome != tc.want {
+				t.Errorf("resolutions %+v, want %s", rs, tc.want)
+			}
+		})
+	}
+}
+
+// A run that ends between a deactivation and its record leaves it open. It was made all the same, and the day's allowance
+// is that much smaller, also for the plan that settles it.
+func TestWhatACrashLeftOpenCountsAgainstTheDay(t *testing.T) {
+	w := newWorld().synced(names("p", 10)...).leave("p00", "p01", "p02", "p03")
+	w.in.users[0].Active = false
+	off := *w.in.ledger.Users["u-p00"].User
+	off.Active = false
+	w.in.ledger.Open = []Intent{{ID: 1, User: &off, Change: Change{
+		Verb: VerbDeactivate, Object: Ref{Kind: KindUser, Source: "u-p00", Target: "t-p00"}, Fields: []Field{{Name: "active", From: "true", To: "false"}},
+		Spends: map[Axis]int{AxisDeactivations: 1},
+	}}}
+	var rs []Resolution
+	if w.in.ledger, rs = resolve(w.in.ledger, w.in); len(rs) != 1 || rs[0].Outcome != OutcomeDone {
+		t.Fatalf("resolutions: %+v", rs)
+	}
+	p, err := w.plan(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if goes, held := deactivated(p); goes != "" || held != "p01 p02 p03" {
+		t.Errorf("goes %q, held %q: with the one before they are four of ten, and three may go", goes, held)
+	}
+}
+
 // Readings of one directory that disagree keep people in a group; they put nobody in.
 func TestAnOldReadingPutsNobodyIntoAGroup(t *testing.T) {
 	w := newWorld().synced("ann", "bob", "eve").group("oncall-a", "bob").rootlyGroup("oncall-a", "ann", "bob").linkedGroup("oncall-a", "ann", "bob")

@@ -108,6 +108,13 @@ func TestHeldSets(t *testing.T) {
 			},
 			goes: "p00", held: "p09", sets: []string{"new"},
 		},
+		"under changed rules no set goes by itself": {
+			world: company().rules(func(o *RuleOptions) { o.Where = `user.userName > "p02"` }), // three of the four who wait are left
+			ledger: func(l *Ledger) {
+				l.Held, l.Rules, l.RuleTexts = []HeldSet{pending}, "before", RuleOptions{Directory: "test", Mode: connectors.ScopeAll, Push: []string{"oncall-*"}}.keyed()
+			},
+			held: "p00 p01", sets: []string{"new"},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

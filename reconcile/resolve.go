@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -22,6 +23,10 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 	if ledger.Groups == nil {
 		ledger.Groups = map[connectors.GroupID]Link{}
 	}
+	spent := maps.Clone(ledger.Spent)
+	if spent == nil {
+		spent = map[Axis]int{}
+	}
 	idx := index(ledger, in)
 	var out []Resolution
 	for _, i := range ledger.Open {
@@ -41,8 +46,14 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 		case i.Change.Verb == VerbDelete && i.Change.Object.Kind == KindGroup && idx.groups[i.Change.Object.Target] == nil:
 			r.Outcome = OutcomeDone // a listing that lacks it is checked by id before anything is planned
 		}
+		if r.Outcome == OutcomeDone { // what it took away counts from now on, also in this very plan
+			for axis, n := range i.Change.Spends {
+				spent[axis] += n
+			}
+		}
 		out = append(out, r)
 	}
+	ledger.Spent = spent
 	return ledger, out
 }
 
@@ -117,7 +128,7 @@ func (x openIndex) group(i Intent) (Link, bool) {
 		if g = x.groupsByExt[i.Group.ExternalID]; g == nil || g.ExternalID == "" || !x.free("group", g.ID, ref.Source) || strangersIn(x.ledger, g) {
 			return Link{}, false
 		}
-	} else if g == nil || !groupArrived(i.Change, g) {
+	} else if g == nil || !groupArrived(x.ledger, i.Change, g) {
 		return Link{}, false
 	}
 	v := GroupValues{DisplayName: g.DisplayName, ExternalID: i.Group.ExternalID, Members: memberIDs(g.Members)}
@@ -159,22 +170,26 @@ func strangersIn(ledger Ledger, g *scimclient.Group) bool {
 	for _, i := range ledger.Open {
 		if i.Change.Verb == VerbAdd && i.Group != nil && i.Group.ExternalID == g.ExternalID {
 			for _, m := range i.Change.Members {
-				sent[m.User.Target] = true
-				sent[ledger.Users[connectors.UserID(m.User.Source)].Target] = true
+				sent[accountOf(ledger, m.User)] = true
 			}
 		}
 	}
 	return slices.ContainsFunc(g.Members, func(m scimclient.Member) bool { return !sent[m.Value] })
 }
 
+// accountOf is a member's SCIM id. Whoever was created in the run that planned the membership had none then.
+func accountOf(ledger Ledger, member Ref) string {
+	return cmp.Or(member.Target, ledger.Users[connectors.UserID(member.Source)].Target)
+}
+
 // groupArrived tells whether a group is what the change was to make it.
-func groupArrived(c Change, g *scimclient.Group) bool {
+func groupArrived(ledger Ledger, c Change, g *scimclient.Group) bool {
 	in := map[string]bool{}
 	for _, m := range g.Members {
 		in[m.Value] = true
 	}
 	for _, m := range c.Members {
-		if in[m.User.Target] != (c.Verb == VerbAdd) {
+		if in[accountOf(ledger, m.User)] != (c.Verb == VerbAdd) {
 			return false
 		}
 	}

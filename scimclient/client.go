@@ -22,9 +22,14 @@ type Options struct {
 	BaseURL   string            // such as https://rootly.com/scim; see NormalizeBaseURL
 	AllowHTTP bool              // accept http:// to hosts other than loopback
 	Token     func() string     // the bearer token, asked before every request so that it may be rotated
+	Username  string            // with it, requests are signed by HTTP Basic and Token is the password
 	Transport http.RoundTripper // [a clone of http.DefaultTransport]
 	Log       *slog.Logger      // [silent]
 	UserAgent string            // ["rootly-idp-sync"]
+
+	// Attributes are what else is kept of each user, in User.Attributes: by RFC 7644's notation, such as "title",
+	// "name.formatted" or "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department".
+	Attributes []string
 
 	// MaxRate is the number of requests a second that pacing may reach; 0 lifts the limit.
 	MaxRate float64
@@ -100,7 +105,7 @@ func New(o Options) (*Client, error) {
 		config:   make(chan *Capabilities, 1),
 		requests: map[RequestKind]int{},
 	}
-	c.users = newCollection(c, "user", "/Users", "userName", decodeUser)
+	c.users = newCollection(c, "user", "/Users", "userName", decodeWith(o.Attributes))
 	c.groups = newCollection(c, "group", "/Groups", "displayName", decodeGroup)
 	c.chunk.Store(int64(o.MemberChunk))
 	c.config <- nil
@@ -200,13 +205,21 @@ func (c *Client) Users(ctx context.Context) ([]User, error) {
 	return users, err
 }
 
+// UsersWhere lists the users whom the server finds by a filter (RFC 7644 section 3.4.2.2), completely as Users does. That
+// the server heeds the filter is not checked: some ignore one and return everybody.
+func (c *Client) UsersWhere(ctx context.Context, filter string) ([]User, error) {
+	users, _, err := c.users.list(ctx, "list users by filter", filter)
+	return users, err
+}
+
 // User reads one user. Gone tells from its error whether the SCIM server itself said that it knows no such id.
 func (c *Client) User(ctx context.Context, id string) (User, error) {
 	return c.users.get(ctx, "read user", id)
 }
 
-// FindUsers returns the users whose userName equals name, letter case aside. Each hit is checked, so a server that
-// ignores the filter does no harm; no hit is only a hint, since some servers hide deactivated people from filters.
+// FindUsers returns the users whose userName equals name, letter case aside: those that a filter finds, or else those in
+// the whole listing. Each hit is checked, so a server that ignores the filter does no harm. Nobody found is still only a
+// hint, since some servers show deactivated people nowhere.
 func (c *Client) FindUsers(ctx context.Context, name string) ([]User, error) {
 	users, _, err := c.users.find(ctx, "find user", name)
 	return users, err
@@ -221,6 +234,12 @@ func (c *Client) Groups(ctx context.Context) ([]Group, error) {
 		return nil, err
 	}
 	return c.readMembers(ctx, op, groups, lacking)
+}
+
+// ListGroups lists every group as Groups does, without reading those that the listing shows without members: lacking
+// holds their ids.
+func (c *Client) ListGroups(ctx context.Context) (groups []Group, lacking map[string]bool, err error) {
+	return c.groups.list(ctx, "list groups", "")
 }
 
 // Group reads one group with all its members, as User does.

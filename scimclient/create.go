@@ -91,23 +91,12 @@ func idOf(location, collection string) string {
 	return id
 }
 
-// lookUp searches for the object of a creation whose answer was lost. A filter that finds nothing is no proof.
+// lookUp searches for the object of a creation whose answer was lost.
 func (k *collection[T]) lookUp(ctx context.Context, cr creation) (T, bool, error) {
 	var zero T
 	hits, _, err := k.find(ctx, cr.op, cr.name)
 	if err != nil {
 		return zero, false, err
-	}
-	if len(hits) == 0 {
-		rows, _, err := k.list(ctx, cr.op, "")
-		if err != nil {
-			return zero, false, err
-		}
-		for _, row := range rows {
-			if sameFold(row.name(), cr.name) {
-				hits = append(hits, row)
-			}
-		}
 	}
 	for _, hit := range hits {
 		if cr.externalID != "" && hit.externalID() == cr.externalID {

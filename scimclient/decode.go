@@ -208,9 +208,12 @@ func decodeGroup(data []byte) (Group, bool, error) {
 	if len(*w.Members) > 0 {
 		g.Members = make([]Member, 0, len(*w.Members))
 	}
+	listed := make(map[string]bool, len(*w.Members))
 	for _, m := range *w.Members {
-		if m.Value != "" {
-			g.Members = append(g.Members, Member{string(m.Value), memberType(m)})
+		// Some servers list a member as often as it was added. Once in is in.
+		if id := string(m.Value); id != "" && !listed[id] {
+			listed[id] = true
+			g.Members = append(g.Members, Member{id, memberType(m)})
 		}
 	}
 	return g, g.DisplayName != "", nil

@@ -42,7 +42,7 @@ func TestUsersAreReadHoweverTheyAreSpelled(t *testing.T) {
 
 func TestMembersAreReadHoweverTheyAreSpelled(t *testing.T) {
 	body := `{"id":"g","displayName":"d","members":[{"value":"1","type":"user","display":"A"},{"value":"2","$ref":"https://x/scim/Groups/2"},
-		{"value":"3","$ref":"../Users/3"},{"value":"4"},{"value":null},null,{"value":5}]}`
+		{"value":"3","$ref":"../Users/3"},{"value":"4"},{"value":null},null,{"value":5},{"value":"1","type":"User"}]}`
 	g, shown, err := decodeGroup([]byte(body))
 	want := []Member{{"1", "User"}, {"2", "Group"}, {"3", "User"}, {"4", ""}, {"5", ""}}
 	if diff := cmp.Diff(want, g.Members); diff != "" || err != nil || !shown {

@@ -73,7 +73,7 @@ func (c *Client) discover(ctx context.Context) (Capabilities, error) {
 			MaxPageSize   int
 		}
 	}
-	if json.Unmarshal(ans.body, &w) != nil {
+	if kindOf(ans.body) != "an object" || json.Unmarshal(ans.body, &w) != nil {
 		return assumed, nil // a web page in its place is as good as none
 	}
 	caps := Capabilities{

@@ -93,13 +93,14 @@ type listing[T resource] struct {
 
 func (l *listing[T]) size() int { return int(l.k.pageSize.Load()) }
 
-// cursorOnly tells whether the first page was refused because the server pages by cursor and not by index.
+// cursorOnly tells whether a page was refused because the server pages by cursor and not by index. The first page may have
+// been answered all the same, and the one after it be the first that is refused.
 func (l *listing[T]) cursorOnly(ctx context.Context, err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	if !ok || e.Status != http.StatusBadRequest || l.filter != "" || len(l.rows) > 0 {
+	if !ok || e.Status != http.StatusBadRequest || l.filter != "" {
 		return false
 	}
-	caps, err := l.k.c.Capabilities(ctx)
+	caps, err := l.k.c.discover(ctx) // anew: what is remembered may be from a bad moment
 	return err == nil && caps.Cursor && !caps.Index
 }
 

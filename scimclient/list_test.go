@@ -274,10 +274,15 @@ func TestCursorPaging(t *testing.T) {
 		"index refused": {[]reply{
 			refuse(400, "invalidValue"), ok(`{"pagination":{"cursor":true,"index":false}}`), page("a", one), page("", two),
 		}, 2, []string{"-", "-", "", "a"}, ""},
+		"index refused after a full page without a cursor": {[]reply{
+			ok(`{"totalResults":2,"Resources":[` + one + `,` + two + `]}`), refuse(400, "invalidValue"), ok(`{"pagination":{"cursor":true,"index":false}}`),
+			page("", one, two),
+		}, 2, []string{"-", "-", "-", ""}, ""},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			c, f := newTestClient(t, func(n int, _ call) reply { return tc.replies[n] })
+			c.users.pageSize.Store(2)
 			users, err := c.Users(t.Context())
 			if len(users) != tc.want || (err == nil) != (tc.wantErr == "") || err != nil && !strings.Contains(err.Error(), tc.wantErr) {
 				t.Errorf("%d users, error %v", len(users), err)
@@ -346,6 +351,7 @@ func TestFindChecksEveryHit(t *testing.T) {
 		want   []string
 	}{
 		"one":                        {func(int, call) reply { return ok(listJSON(1, alice)) }, []string{"1"}},
+		"other letter case":          {refusingFilter(ok(listJSON(0)), alice, bob), []string{"1"}},
 		"none":                       {func(int, call) reply { return ok(listJSON(0)) }, nil},
 		"everybody comes back":       {func(int, call) reply { return ok(listJSON(2, bob, alice)) }, []string{"1"}},
 		"filter refused":             {refusingFilter(refuse(400, "invalidFilter"), alice, bob), []string{"1"}},
@@ -397,6 +403,7 @@ func TestCapabilitiesAreAskedOnceAndMayBeAbsent(t *testing.T) {
 		"403":             {refuse(403, ""), assumed, false},
 		"501":             {refuse(501, ""), assumed, false},
 		"HTML":            {ok(html), assumed, false},
+		"null":            {ok(`null`), assumed, false},
 		"token refused":   {refuse(401, ""), Capabilities{}, true},
 		"only what is no": {ok(`{"patch":{"supported":false}}`), Capabilities{Known: true, Index: true}, false},
 	}
@@ -413,6 +420,20 @@ func TestCapabilitiesAreAskedOnceAndMayBeAbsent(t *testing.T) {
 				t.Errorf("asked %d times", len(f.calls))
 			}
 		})
+	}
+}
+
+func TestABadMomentOfDiscoveryIsNotForLife(t *testing.T) {
+	replies := []reply{
+		ok(html), // somebody asked in a bad moment
+		refuse(400, "invalidValue"), ok(`{"pagination":{"cursor":true,"index":false}}`), ok(`{"Resources":[` + userJSON("1", "") + `]}`),
+	}
+	c, _ := newTestClient(t, func(n int, _ call) reply { return replies[n] })
+	if caps, err := c.Capabilities(t.Context()); err != nil || caps.Known {
+		t.Fatalf("error %v, capabilities %+v", err, caps)
+	}
+	if users, err := c.Users(t.Context()); err != nil || len(users) != 1 {
+		t.Errorf("error %v, %d users", err, len(users))
 	}
 }
 

@@ -178,7 +178,11 @@ func (c *Client) newRequest(ctx context.Context, r request) (req *http.Request, 
 	if token = c.opts.Token(); token == "" {
 		return nil, "", fmt.Errorf("%s: the SCIM token is empty (it is made in Rootly under Integrations > SSO)", r.op)
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	if c.opts.Username != "" {
+		req.SetBasicAuth(c.opts.Username, token)
+	} else {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	req.Header.Set("Accept", mediaType)
 	req.Header.Set("User-Agent", c.opts.UserAgent)
 	if body != nil {

@@ -20,6 +20,8 @@ type User struct {
 	Phones      []Phone
 	Active      bool   // a server that leaves it out means true
 	Version     string // meta.version, "" when the server has none
+	// Attributes are those that Options.Attributes names, by the names there; absent ones are "". Nil without any.
+	Attributes map[string]string
 }
 
 // An Email is one value of the emails attribute.
@@ -36,7 +38,7 @@ type Phone struct {
 	Primary bool
 }
 
-// A Group is a SCIM group (RFC 7643 section 4.2) with all its members.
+// A Group is a SCIM group (RFC 7643 section 4.2) with all its members, each once.
 type Group struct {
 	ID          string
 	ExternalID  string

@@ -15,14 +15,14 @@ import (
 )
 
 func TestDemoTellsTwoDaysToTheEnd(t *testing.T) {
-	for _, source := range []string{"okta", "google"} {
+	for _, source := range []string{"okta", "google", "keycloak"} {
 		t.Run(source, func(t *testing.T) { tellTwoDays(t, source, "disabled (") })
 	}
 }
 
 func TestDemoOfADirectoryThatIsNotThere(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := app.Main(t.Context(), []string{"demo", "--source", "ldap"}, app.Stdio{Out: &out, Err: &errs}, openers()); code != 1 || !strings.Contains(errs.String(), "choose okta, entra or google") {
+	if code := app.Main(t.Context(), []string{"demo", "--source", "ldap"}, app.Stdio{Out: &out, Err: &errs}, openers()); code != 1 || !strings.Contains(errs.String(), "choose okta, entra, google or keycloak") {
 		t.Errorf("exit code %d: %s", code, &errs)
 	}
 }

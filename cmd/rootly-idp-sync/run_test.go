@@ -31,13 +31,15 @@ type service struct {
 	health  string              // the address of the probes
 	mu      sync.Mutex
 	printed bytes.Buffer // all of standard error
+
+	concurrency int // of writes; 1 keeps their order
 }
 
 // patience is how long a test waits for something that takes milliseconds.
 const patience = 60 * time.Second
 
 func newService(t *testing.T, people int) *service {
-	s := &service{t: t, dir: t.TempDir()}
+	s := &service{t: t, dir: t.TempDir(), concurrency: 1}
 	cfg := sim.Config{Seed: 1, People: people, Groups: 3, SCIM: sim.RootlyLike()}
 	cfg.Okta.Token, cfg.SCIM.Token = "canary-okta-token", "canary-scim-token"
 	s.sim = sim.New(cfg)
@@ -60,8 +62,8 @@ health: {listen: "127.0.0.1:0"}
 source: {okta: {org_url: %q, app_id: %s, api_token_file: okta-token}}
 scope: {mode: assigned}
 groups: {push: ["oncall-*"]}
-target: {url: %q, token_file: scim-token, max_rate: 0, concurrency: 1}
-`, more, s.ends.OktaURL, s.ends.AppID, s.ends.SCIMURL))
+target: {url: %q, token_file: scim-token, max_rate: 0, concurrency: %d}
+`, more, s.ends.OktaURL, s.ends.AppID, s.ends.SCIMURL, s.concurrency))
 }
 
 func (s *service) write(name, text string) {

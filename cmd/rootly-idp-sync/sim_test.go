@@ -25,6 +25,8 @@ type simulation struct {
 	env  *testscript.Env
 	sim  *sim.Sim
 	ends sim.Endpoints
+
+	healed chan struct{} // closed, and replaced, by heal
 }
 
 func (s *simulation) close() error {
@@ -135,7 +137,13 @@ var simWords = map[string]func(s *simulation, ts *testscript.TestScript, args []
 	"fault": (*simulation).fault,
 	// shorten login: the listing of the app's people leaves somebody out, and is well-formed all the same.
 	"shorten": (*simulation).shorten,
-	"heal":    func(s *simulation, _ *testscript.TestScript, _ []string) error { s.sim.Faults.Clear(); return nil },
+	// heal: the servers are well, and answer what a fault "stall" has kept waiting.
+	"heal": func(s *simulation, _ *testscript.TestScript, _ []string) error {
+		s.sim.Faults.Clear()
+		close(s.healed)
+		s.healed = make(chan struct{})
+		return nil
+	},
 	"notsetup": func(s *simulation, _ *testscript.TestScript, _ []string) error {
 		s.sim.SCIM.SetOptions(func(o *sim.SCIMOptions) { o.NotSetUp = true })
 		return nil
@@ -173,7 +181,8 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 	}
 	cfg.Okta.ExpandLimit = o.number("page")
 	cfg.Okta.Token, cfg.SCIM.Token = "canary-okta-token", "canary-scim-token"
-	s.sim = sim.New(cfg)
+	cfg.Rippling.Token, cfg.Directory.Token = "canary-rippling-token", "canary-directory-token"
+	s.sim, s.healed = sim.New(cfg), make(chan struct{})
 	if text, ok := o["latency"]; ok {
 		d, err := time.ParseDuration(text)
 		if err != nil {
@@ -198,6 +207,10 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 	}
 	ts.Setenv("LDAP_URL", ends.LDAPURL)
 	ts.Setenv("LDAP_PASSWORD", sim.DefaultLDAPPassword)
+	ts.Setenv("RIPPLING_URL", ends.RipplingURL)
+	ts.Setenv("RIPPLING_API_TOKEN", ends.RipplingToken)
+	ts.Setenv("DIRECTORY_URL", ends.DirectoryURL)
+	ts.Setenv("SCIM_SOURCE_TOKEN", ends.DirectoryToken)
 	if err := os.WriteFile(ts.MkAbs("google-key.json"), []byte(sim.GoogleKeyFile(ends.GoogleURL)), 0o600); err != nil {
 		return err
 	}
@@ -316,6 +329,8 @@ func (s *simulation) fault(_ *testscript.TestScript, args []string) error {
 		f = sim.AppliedThenRefused(status)
 	case "done-then-cut":
 		f = sim.AppliedThenCut()
+	case "stall":
+		f = sim.Until(s.healed)
 	case "login-page":
 		f = sim.HTMLPage()
 	default:

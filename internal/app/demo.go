@@ -62,7 +62,7 @@ With --serve the company stays up instead, for trying the commands on it.
 // canDemo tells whether the directory can be simulated and is linked into this binary.
 func (a *app) canDemo(source string) error {
 	if demoDirectories[source] == "" {
-		return fmt.Errorf("there is no simulated company with the directory %q; choose okta, entra or google", source)
+		return fmt.Errorf("there is no simulated company with the directory %q; choose okta, entra, google or keycloak", source)
 	}
 	if a.openers[source] == nil {
 		return fmt.Errorf("this binary is built without the %s connector: use the released one, or make demo SOURCE=%s", source, source)
@@ -71,7 +71,7 @@ func (a *app) canDemo(source string) error {
 }
 
 // demoDirectories are the directories that the simulated company can have, by their name for people.
-var demoDirectories = map[string]string{"okta": "Okta", "entra": "Microsoft Entra", "google": "Google Workspace"}
+var demoDirectories = map[string]string{"okta": "Okta", "entra": "Microsoft Entra", "google": "Google Workspace", "keycloak": "Keycloak"}
 
 // A demo is the simulated company, a server by which it is told to go on, and the configuration that joins both sides.
 type demo struct {
@@ -155,6 +155,9 @@ func (d *demo) writeConfig(dir string) error {
 	case "entra":
 		source = "  entra:\n    tenant_id: " + q(d.ends.TenantID) + "\n    client_id: " + q(d.ends.ClientID) + "\n    client_secret: " + q(d.ends.ClientSecret) +
 			"\n    app_id: " + q(d.ends.AppClientID) + "\n    graph_url: " + q(d.ends.GraphURL) + "\n    authority_url: " + q(d.ends.AuthorityURL)
+	case "keycloak":
+		source = "  keycloak:\n    url: " + q(d.ends.KeycloakURL) + "\n    realm: " + q(d.ends.KeycloakRealm) + "\n    client_id: " + q(d.ends.KeycloakClient) +
+			"\n    client_secret: " + q(d.ends.KeycloakSecret) + "\n    client: " + q(sim.KeycloakApp)
 	case "google":
 		mode = "all" // Google has no application to be assigned to
 		key := filepath.Join(dir, "google-key.json")
@@ -221,7 +224,7 @@ func (a *app) playDemo(ctx context.Context, d *demo) error {
 }
 
 func (a *app) twoDays(ctx context.Context, d *demo, p *pipeline) error {
-	url := map[string]string{"okta": d.ends.OktaURL, "entra": d.ends.GraphURL, "google": d.ends.GoogleURL}[d.source]
+	url := map[string]string{"okta": d.ends.OktaURL, "entra": d.ends.GraphURL, "google": d.ends.GoogleURL, "keycloak": d.ends.KeycloakURL}[d.source]
 	a.say("A company of %d people works in %s (%s).", len(d.sim.Company.People()), demoDirectories[d.source], url)
 	a.say("Its Rootly (%s) is all but empty. Both are simulated; everything between them is real.", d.ends.SCIMURL)
 

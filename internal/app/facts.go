@@ -36,7 +36,7 @@ func factsOf(e daemon.Ended, directory string) notify.Facts {
 		}
 	}
 	for _, o := range plan.Objections {
-		if o.Axis != reconcile.AxisQuarantine { // ends by itself with the next cycle
+		if o.Axis != reconcile.AxisOnCall {
 			f.Objections = append(f.Objections, o)
 		}
 	}

@@ -42,7 +42,7 @@ the environment for them.
 			return a.writeStarter(answers, force)
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "okta, entra, google, ldap or file: ask nothing")
+	cmd.Flags().StringVar(&source, "source", "", "okta, entra, google, ldap, rippling, scim or file: ask nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there")
 	return cmd
 }
@@ -83,6 +83,15 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 	if answers.Source == "entra" {
 		steps = append(steps, "export AZURE_CLIENT_SECRET=… # Entra: App registrations > the app > Certificates & secrets, the Value")
 	}
+	if answers.Source == "rippling" {
+		steps = append(steps, "export RIPPLING_API_TOKEN=…  # Rippling: Settings > Company Settings > API Access")
+	}
+	if answers.Source == "scim" {
+		steps = append(steps, "export SCIM_SOURCE_TOKEN=…   # a token of the directory that reads users and groups")
+	}
+	if answers.Source == "keycloak" {
+		steps = append(steps, "export KEYCLOAK_CLIENT_SECRET=… # Keycloak: Clients > the client > Credentials")
+	}
 	for _, verb := range []string{"validate", "doctor", "plan"} {
 		steps = append(steps, "rootly-idp-sync "+verb+flag)
 	}
@@ -96,7 +105,7 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 	q := questions{in: bufio.NewReader(in), out: out}
 	var a config.Answers
-	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "ldap", "file")
+	a.Source = q.choose("Which directory holds the people?", "okta", "entra", "google", "ldap", "rippling", "scim", "keycloak", "file")
 	switch a.Source {
 	case "okta":
 		a.OrgURL = q.text("Address of the Okta org, such as https://acme.okta.com")
@@ -124,6 +133,23 @@ func ask(in io.Reader, out io.Writer) (config.Answers, error) {
 		a.BindDN = q.text("DN of the reader; for Active Directory its user principal name will do")
 		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of groups, or all?",
 			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+	case "rippling":
+		a.Company = q.text("A name of the company that is going to stay, such as acme")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of teams, or all?",
+			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+	case "scim":
+		a.SCIMURL = q.text("SCIM base URL of the directory, the address above /Users")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: the members of groups, or all?",
+			string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+	case "keycloak":
+		a.URL = q.text("Address of the Keycloak server, such as https://sso.acme.com")
+		a.Realm = q.text("Name of the realm")
+		a.ClientID = q.text("Client ID of the client whose service account reads it")
+		a.Mode = connectors.ScopeMode(q.choose("Who belongs in Rootly: those with a role of a client, the members of groups, or all?",
+			string(connectors.ScopeAssigned), string(connectors.ScopeGroups), string(connectors.ScopeAll)))
+		if a.Mode == connectors.ScopeAssigned {
+			a.Client = q.text("Client ID of the client whose roles count")
+		}
 	case "file":
 		a.Path = q.text("File of people, CSV or JSON")
 		a.GroupsPath = q.optional("File of groups and members (empty for none)")

@@ -34,6 +34,12 @@ func (a *app) loadOffline() (*config.Config, *reconcile.Rules, error) {
 	if o := cfg.Source.Okta; o != nil && o.APIToken.IsZero() && o.PrivateKey.IsZero() {
 		o.ClientID, o.APIToken = "", config.NewSecret("offline")
 	}
+	if r := cfg.Source.Rippling; r != nil && r.APIToken.IsZero() {
+		r.APIToken = config.NewSecret("offline")
+	}
+	if s := cfg.Source.SCIM; s != nil && s.Token.IsZero() && s.Password.IsZero() {
+		s.Token = config.NewSecret("offline")
+	}
 	return cfg, rules, nil
 }
 
@@ -88,6 +94,12 @@ func sourceName(s config.Source) string {
 		return "google"
 	case s.LDAP != nil:
 		return "ldap"
+	case s.Rippling != nil:
+		return "rippling"
+	case s.SCIM != nil:
+		return "scim"
+	case s.Keycloak != nil:
+		return "keycloak"
 	case s.File != nil:
 		return "file"
 	}
@@ -107,8 +119,17 @@ func narrowed(s config.Source) string {
 	if e := s.Entra; e != nil {
 		return fmt.Sprintf("app_id=%s nested=%t", e.AppID, e.Nested)
 	}
+	if k := s.Keycloak; k != nil {
+		return fmt.Sprintf("client=%s roles=%q nested=%t", k.Client, k.Roles, k.Nested)
+	}
 	if o := s.Okta; o != nil {
 		return "app_id=" + o.AppID
+	}
+	if r := s.Rippling; r != nil && (r.Nested || r.Groups != "") {
+		return fmt.Sprintf("groups=%s nested=%t", r.Groups, r.Nested)
+	}
+	if c := s.SCIM; c != nil && (c.Nested || c.Filter != "") {
+		return fmt.Sprintf("filter=%q nested=%t", c.Filter, c.Nested)
 	}
 	return ""
 }

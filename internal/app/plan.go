@@ -123,17 +123,18 @@ func (a *app) runSync(ctx context.Context, dryRun bool, only string) (code exitC
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	if dryRun {
-		return a.dryRun(ctx, p.planOnly(only))
+		return a.dryRun(ctx, p, p.planOnly(only))
 	}
 	return a.carryOut(ctx, p, cycleOptions{plan: p.planOnly(only)})
 }
 
 // dryRun shows a plan. Its exit code is that of a sync that stops there.
-func (a *app) dryRun(ctx context.Context, plan planFunc) (exitCode, error) {
+func (a *app) dryRun(ctx context.Context, p *pipeline, plan planFunc) (exitCode, error) {
 	made, err := plan(ctx, a.now())
 	if err != nil {
 		return exitFailed, err
 	}
+	a.noteUnasked(p.cfg, made)
 	code := exitDone
 	if len(made.Objections) > 0 {
 		code = exitHeld
@@ -149,6 +150,7 @@ func (a *app) carryOut(ctx context.Context, p *pipeline, o cycleOptions) (exitCo
 	o.progress = bar.step
 	decide := o.planned
 	o.planned = func(plan reconcile.Plan) error {
+		a.noteUnasked(p.cfg, plan)
 		if live {
 			if err := a.show(plan, reconcile.TextOptions{}); err != nil {
 				return err

@@ -144,9 +144,13 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 		Close:  p.close,
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{
-				observe:  cfg.Mode == config.ModeObserve,
-				settle:   grace * 4 / 5, // the rest is for the records
-				planned:  func(plan reconcile.Plan) error { w.Planned(len(plan.Changes)); return nil },
+				observe: cfg.Mode == config.ModeObserve,
+				settle:  grace * 4 / 5, // the rest is for the records
+				planned: func(plan reconcile.Plan) error {
+					a.noteUnasked(cfg, plan)
+					w.Planned(len(plan.Changes))
+					return nil
+				},
 				progress: func(done, total int, _ reconcile.Change) { w.Progress(done, total) },
 			})
 		},

@@ -74,7 +74,7 @@ func (a *app) undo(ctx context.Context, p *pipeline, st *store.Store, cycle int6
 	}
 	run := func() (exitCode, error) {
 		if dryRun {
-			return a.dryRun(ctx, plan)
+			return a.dryRun(ctx, p, plan)
 		}
 		return a.carryOut(ctx, p, cycleOptions{plan: plan, planned: func(plan reconcile.Plan) error {
 			// Somebody whom the directory does not know is not synced, so there is nothing to keep a later run from.

@@ -83,7 +83,7 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	if e.Result.good() {
 		e.LastGood = now
 	}
-	d.due = d.afterCycle(now)
+	d.due = d.afterCycle(e.Result, now)
 	e.Next = d.due
 	d.board.update(func(s *State) {
 		s.Phase, s.Done, s.Total, s.Next = PhaseWaiting, 0, 0, d.due
@@ -103,9 +103,13 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 }
 
 // afterCycle is when the next cycle is due: as the schedule said when this one began, which may be by now, unless the
-// quarantine has begun, changed or ended.
-func (d *Daemon) afterCycle(now time.Time) time.Time {
-	if d.quarantine != nil || d.State().Quarantine != nil {
+// quarantine has begun, changed or ended. One that was skipped is tried again soon: the lock of a process that was killed
+// outlives it for a while, and its successor must not wait for another slot.
+func (d *Daemon) afterCycle(r Result, now time.Time) time.Time {
+	switch {
+	case r == ResultSkipped && !d.once:
+		return earlier(d.due, now.Add(store.WriterTTL))
+	case d.quarantine != nil || d.State().Quarantine != nil:
 		return d.nextDue(now)
 	}
 	return d.due

@@ -191,6 +191,64 @@ func TestClockThatIsSetTakesNobodyAway(t *testing.T) {
 	}
 }
 
+// TestClockThatIsSetInMidCycle: the rolling day goes on counting, an approval is carried out once, who is in escrow is tried
+// again, and the schedule keeps its pace, while the clock jumps an hour in each of these moments.
+func TestClockThatIsSetInMidCycle(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlant(t, 40)
+				everybody := *p.staff.names.Load()
+				p.sim.Faults.Add(sim.Rule{Side: sim.SideSCIM, Fault: sim.Latency(2 * time.Second)},
+					sim.Rule{Side: sim.SideSCIM, Method: "POST", Path: "/scim/Users", Times: 1, Fault: sim.Refusal(400)})
+				wantActive := func(step string, want int) {
+					t.Helper()
+					if n := p.active(); n != want {
+						t.Errorf("%s: %d people are active, want %d: %+v", step, n, want, p.d.State().Last)
+					}
+				}
+				p.begin()
+				pass(6 * time.Second)
+				p.set(by) // while people are created
+				pass(3 * time.Hour)
+				wantActive("one creation was refused, and tried again", 40)
+
+				p.staff.set(everybody[:35]...)
+				p.set(-by)
+				pass(2 * time.Hour)
+				wantActive("five leave", 35)
+
+				p.set(by)
+				p.staff.set(everybody[:29]...)
+				pass(2 * time.Hour)
+				wantActive("six more are over the day's limit", 35)
+				ledger, err := p.memory.Ledger(t.Context())
+				if err != nil || len(ledger.Held) != 1 || len(ledger.Held[0].Items) != 6 || ledger.Spent[reconcile.AxisDeactivations] != 5 {
+					t.Fatalf("held %+v, spent %v, %v", ledger.Held, ledger.Spent, err)
+				}
+				if _, err := p.memory.Approve(t.Context(), ledger.Held[0].Fingerprint, "test"); err != nil {
+					t.Fatal(err)
+				}
+				p.set(-by)
+				p.d.RunNow()
+				pass(7 * time.Second)
+				p.set(by) // while they are deactivated
+				pass(5 * minute)
+				wantActive("with a yes", 29)
+				if ledger, err = p.memory.Ledger(t.Context()); err != nil || len(ledger.Held) != 0 || len(ledger.Open) != 0 || len(ledger.Waiting) != 0 {
+					t.Errorf("afterwards: %+v %+v %+v, %v", ledger.Held, ledger.Open, ledger.Waiting, err)
+				}
+				before := len(p.begun)
+				pass(4 * time.Hour)
+				if n := len(p.begun) - before; n != 6 {
+					t.Errorf("%d cycles in four hours, want 6", n)
+				}
+				p.end()
+			})
+		})
+	}
+}
+
 func TestStoppedInMidCycleTheRestIsForTheNextStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlant(t, 30)

@@ -52,7 +52,7 @@ func (x *exchange) say(status int, mediaType string, body []byte) {
 
 func (x *exchange) mediaType() string {
 	switch x.side {
-	case SideSCIM:
+	case SideSCIM, SideDirectory:
 		return scimMediaType
 	case SideRootly:
 		return rootlyMediaType
@@ -68,8 +68,12 @@ func (x *exchange) refuse(status, inBody int) {
 		body = graphRefusal(inBody).body("fault", time.Now())
 	case SideRootly:
 		body = rootlyRefusal{inBody, http.StatusText(inBody)}.body()
+	case SideRippling:
+		body = ripplingRefusal(inBody)
 	case SideGoogle:
 		body = googleRefusal(inBody).body(inBody)
+	case SideKeycloak:
+		body = keycloakRefusal(inBody).body()
 	case SideOkta:
 		e, known := map[int]*oktaError{
 			401: invalidToken(), 403: forbidden(), 429: {429, "E0000047", "API call exceeded rate limit due to too many requests."},
@@ -89,6 +93,18 @@ func Latency(d time.Duration) Fault {
 		defer wait.Stop()
 		select {
 		case <-wait.C:
+			x.next.ServeHTTP(x.ResponseWriter, x.request)
+		case <-x.request.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	}}
+}
+
+// Until answers as ever, once released is closed.
+func Until(released <-chan struct{}) Fault {
+	return Fault{"until", func(x *exchange) {
+		select {
+		case <-released:
 			x.next.ServeHTTP(x.ResponseWriter, x.request)
 		case <-x.request.Context().Done():
 			panic(http.ErrAbortHandler)
@@ -225,8 +241,8 @@ func onList(name string, rewrite func([]json.RawMessage) []json.RawMessage) Faul
 	}}
 }
 
-// listKeys are where an object holds the page of a listing: SCIM's, Graph's, Google's and Rootly's.
-var listKeys = []string{"Resources", "value", "users", "groups", "members", "data"}
+// listKeys are where an object holds the page of a listing: SCIM's, Graph's, Google's, Rippling's and Rootly's.
+var listKeys = []string{"Resources", "value", "users", "groups", "members", "data", "results"}
 
 func rewriteList(body []byte, rewrite func([]json.RawMessage) []json.RawMessage) []byte {
 	var list []json.RawMessage
@@ -313,7 +329,7 @@ func withQuery(r *http.Request, q url.Values) *http.Request {
 	return again
 }
 
-// RepeatLink lets a page name itself as the next one: Okta's link, Graph's, Google's token, or SCIM's cursor where the listing has one.
+// RepeatLink lets a page name itself as the next one: Okta's link, Graph's, Rippling's, Google's token, or SCIM's cursor where the listing has one.
 func RepeatLink() Fault {
 	return Fault{"repeated link", func(x *exchange) {
 		a := x.answer(x.request)
@@ -326,6 +342,11 @@ func RepeatLink() Fault {
 		var object map[string]json.RawMessage
 		if x.side == SideGraph && json.Unmarshal(a.body.Bytes(), &object) == nil && object["value"] != nil {
 			object["@odata.nextLink"] = encode(baseURL(x.request) + x.request.URL.RequestURI())
+			x.send(a, encode(object))
+			return
+		}
+		if x.side == SideRippling && json.Unmarshal(a.body.Bytes(), &object) == nil && object["results"] != nil {
+			object["next_link"] = encode(baseURL(x.request) + x.request.URL.RequestURI())
 			x.send(a, encode(object))
 			return
 		}
@@ -365,13 +386,16 @@ func onLinks(name string, rewrite func([]string) []string) Fault {
 	}}
 }
 
-// ForeignLink lets Graph's link to the next page lead to another host.
+// ForeignLink lets Graph's or Rippling's link to the next page lead to another host.
 func ForeignLink() Fault {
 	return Fault{"foreign link", func(x *exchange) {
 		a := x.answer(x.request)
 		var object map[string]json.RawMessage
 		if json.Unmarshal(a.body.Bytes(), &object) == nil && object["value"] != nil {
 			object["@odata.nextLink"] = encode("https://graph.elsewhere.example" + x.request.URL.RequestURI())
+			a.body = *bytes.NewBuffer(encode(object))
+		} else if object["results"] != nil {
+			object["next_link"] = encode("https://rippling.elsewhere.example" + x.request.URL.RequestURI())
 			a.body = *bytes.NewBuffer(encode(object))
 		}
 		x.send(a, a.body.Bytes())

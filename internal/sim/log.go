@@ -16,11 +16,15 @@ type Side string
 
 // The sides.
 const (
-	SideOkta   Side = "okta"
-	SideGraph  Side = "graph"  // with the token endpoint of its tenant
-	SideGoogle Side = "google" // with its token endpoint and IAM
-	SideSCIM   Side = "scim"
-	SideRootly Side = "rootly" // Rootly's REST API
+	SideOkta      Side = "okta"
+	SideGraph     Side = "graph"  // with the token endpoint of its tenant
+	SideGoogle    Side = "google" // with its token endpoint and IAM
+	SideRippling  Side = "rippling"
+	SideDirectory Side = "directory" // the SCIM server that is one
+	SideSCIM      Side = "scim"
+	SideRootly    Side = "rootly" // Rootly's REST API
+
+	SideKeycloak Side = "keycloak" // with the token endpoint of its realm
 )
 
 // An Entry is one request as the server saw it.

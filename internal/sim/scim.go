@@ -70,6 +70,7 @@ type SCIMOptions struct {
 	TotalOff        int          // added to totalResults
 	RandomOrder     bool         // each request sees the objects in another order
 	IgnoreFilters   bool         // a filter is accepted and everybody is returned
+	ExactFilters    bool         // a filter compares userName and displayName letter by letter
 	RowsBeyondEnd   bool         // a startIndex beyond the end starts over
 }
 

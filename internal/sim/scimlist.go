@@ -124,7 +124,7 @@ func matching[T resource[T]](s *SCIM, c call, all *collection[T]) ([]string, *sc
 	default:
 		for _, id := range ids() {
 			r := all.byID[id]
-			if r.visible(o) && (filter == nil || holdsAll(r, filter)) {
+			if r.visible(o) && (filter == nil || holdsAll(r, filter)) && (!o.ExactFilters || exact(r, filter, c.kind)) {
 				out = append(out, id)
 			}
 		}
@@ -147,14 +147,21 @@ func holdsAll[T resource[T]](r T, filter []comparison) bool {
 
 // keyAsked finds the name in a filter that asks for the unique attribute, so that nobody has to be looked through.
 func keyAsked(filter []comparison, kind string) (string, bool) {
-	attribute := map[string]string{"Users": "username", "Groups": "displayname"}[kind]
 	for _, c := range filter {
-		if c.attribute == attribute {
+		if c.attribute == keyAttributes[kind] {
 			return strings.ToLower(c.value), true
 		}
 	}
 	return "", false
 }
+
+// exact reports whether a filter that asks for the unique attribute spells it as r does.
+func exact[T resource[T]](r T, filter []comparison, kind string) bool {
+	return !slices.ContainsFunc(filter, func(c comparison) bool { return c.attribute == keyAttributes[kind] && c.value != r.name() })
+}
+
+// keyAttributes are the unique attributes.
+var keyAttributes = map[string]string{"Users": "username", "Groups": "displayname"}
 
 // readFilter admits eq and and over the attributes that a resource can be asked for.
 func readFilter[T resource[T]](text string, all *collection[T]) ([]comparison, *scimError) {

@@ -44,6 +44,7 @@ func TestIndexPages(t *testing.T) {
 		"the total is the page's":    {SCIMOptions{TotalIsPageSize: true}, "count=10", 0, 10, 10, 10, 1},
 		"the total lies":             {SCIMOptions{TotalOff: -5}, "count=10", 0, 10, 20, 10, 1},
 		"rows beyond the end":        {SCIMOptions{RowsBeyondEnd: true}, "startIndex=100&count=10", 0, 10, 25, 10, 100},
+		"a filter to the letter":     {SCIMOptions{ExactFilters: true}, "filter=" + url.QueryEscape(`userName eq "U001@acme.example"`), 0, 0, 0, 0, 1},
 		"an ignored filter":          {SCIMOptions{IgnoreFilters: true}, "filter=" + url.QueryEscape(`userName eq "x@y.example"`), 0, 25, 25, 25, 1},
 	}
 	for name, tc := range tests {

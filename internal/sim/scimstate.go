@@ -59,7 +59,8 @@ type record struct {
 // Its methods are called with the state locked.
 type resource[T any] interface {
 	clone() T
-	key() string // what must be unique: the userName or the group's name, folded
+	name() string // what must be unique, letter case aside: the userName or the group's name
+	key() string  // name, folded
 	meta() *record
 	identity() *string
 	visible(o SCIMOptions) bool
@@ -176,6 +177,7 @@ func (u *SCIMUser) clone() *SCIMUser {
 	return &c
 }
 
+func (u *SCIMUser) name() string      { return u.UserName }
 func (u *SCIMUser) key() string       { return strings.ToLower(u.UserName) }
 func (u *SCIMUser) meta() *record     { return &u.record }
 func (u *SCIMUser) identity() *string { return &u.ID }
@@ -201,6 +203,7 @@ func (g *SCIMGroup) clone() *SCIMGroup {
 }
 
 func (g *SCIMGroup) key() string              { return strings.ToLower(g.DisplayName) }
+func (g *SCIMGroup) name() string             { return g.DisplayName }
 func (g *SCIMGroup) meta() *record            { return &g.record }
 func (g *SCIMGroup) identity() *string        { return &g.ID }
 func (g *SCIMGroup) visible(SCIMOptions) bool { return true }

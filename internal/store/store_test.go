@@ -432,13 +432,24 @@ func pragma(t *testing.T, s *Store, statement string) {
 
 // BenchmarkFirstApply records 10,000 intents and outcomes by 16 workers, as a first apply does.
 func BenchmarkFirstApply(b *testing.B) {
+	b.Run("SQLite", func(b *testing.B) {
+		benchmarkFirstApply(b, func() Options { return options(statePath(b)) })
+	})
+	b.Run("PostgreSQL", func(b *testing.B) {
+		pg := startPostgres(b)
+		benchmarkFirstApply(b, func() Options { return onServer(pg.Database(b), nil) })
+	})
+}
+
+func benchmarkFirstApply(b *testing.B, o func() Options) {
+	const workers, changes = 16, 10_000
 	for b.Loop() {
-		s := openAt(b, options(statePath(b)))
+		s := openAt(b, o())
 		cycle := begin(b, s)
 		var wg sync.WaitGroup
-		for worker := range 16 {
+		for worker := range workers {
 			wg.Go(func() {
-				for i := range 10_000 / 16 {
+				for i := range changes / workers {
 					l := person(worker*1000 + i)
 					id, err := s.Intend(b.Context(), cycle, change(reconcile.VerbCreate, l), l.User, nil)
 					if err == nil {
@@ -452,6 +463,7 @@ func BenchmarkFirstApply(b *testing.B) {
 		}
 		wg.Wait()
 	}
+	b.ReportMetric(float64(b.N*changes)/b.Elapsed().Seconds(), "changes/s")
 }
 
 // BenchmarkLedger reads 100,000 people and 5,000 groups with 1,000,000 members.

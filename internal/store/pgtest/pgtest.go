@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -22,11 +23,14 @@ type Server struct {
 	port string
 	attr *sysProcAttr
 
+	watcher *exec.Cmd
+	alive   io.Closer // closes with this process, whatever ends it
+
 	databases atomic.Int64
 }
 
 // Start makes a cluster below the temporary directory and starts it. The error says what to install when the server's
-// binaries are missing. Stop must be called.
+// binaries are missing. Stop must be called; a process that ends without it, killed or timed out, leaves nothing behind either.
 func Start() (s *Server, err error) {
 	s = &Server{}
 	if s.bin, err = binaries(); err != nil {
@@ -41,13 +45,39 @@ func Start() (s *Server, err error) {
 	if s.attr, err = ordinaryUser(s.dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
+	if err = s.watch(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
 	if err = s.run("initdb", "-D", s.data(), "-U", "app", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"); err == nil {
 		err = s.Up()
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(s.dir))
+		return nil, errors.Join(err, s.forget())
 	}
 	return s, nil
+}
+
+// watch starts a shell that waits for the end of this process, which closes a pipe, and then stops the server and removes
+// the cluster.
+func (s *Server) watch() error {
+	s.watcher = exec.Command("sh", "-c", `read -r _; "$0" -D "$1/data" -m immediate stop; rm -rf "$1"`, filepath.Join(s.bin, "pg_ctl"), s.dir)
+	s.watcher.Dir, s.watcher.SysProcAttr = os.TempDir(), s.attr
+	pipe, err := s.watcher.StdinPipe()
+	if err != nil {
+		return err
+	}
+	s.alive = pipe
+	if err := s.watcher.Start(); err != nil {
+		return fmt.Errorf("watch over the server: %w", err)
+	}
+	return nil
+}
+
+// forget ends the watch, and with it the cluster.
+func (s *Server) forget() error {
+	err := s.alive.Close()
+	_ = s.watcher.Wait() // the server may be stopped already
+	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
 // Up starts the server, which was stopped, on the port that it had.
@@ -57,12 +87,17 @@ func (s *Server) Up() error {
 }
 
 // Down stops the server as a power failure does: connections break, and nothing is written any more.
-func (s *Server) Down() error {
-	return s.run("pg_ctl", "-D", s.data(), "-w", "-m", "immediate", "stop")
+func (s *Server) Down() error { return s.stop("immediate") }
+
+// Shutdown stops the server as its administrator does: what is committed is written out, connections are told.
+func (s *Server) Shutdown() error { return s.stop("fast") }
+
+func (s *Server) stop(mode string) error {
+	return s.run("pg_ctl", "-D", s.data(), "-w", "-m", mode, "stop")
 }
 
 // Stop stops the server and removes the cluster.
-func (s *Server) Stop() error { return errors.Join(s.Down(), os.RemoveAll(s.dir)) }
+func (s *Server) Stop() error { return errors.Join(s.Down(), s.forget()) }
 
 // URL is the connection string of a database.
 func (s *Server) URL(database string) string {

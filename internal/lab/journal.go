@@ -1,0 +1,162 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
+)
+
+// journal is the store as one process sees it: it fails as disks and databases do, refuses a process that no longer
+// leads, and ends processes. What it holds is durable at once.
+type journal struct{ p *process }
+
+var _ reconcile.Journal = (*journal)(nil)
+
+var (
+	errFenced = errors.New("another process leads by now")
+	errDisk   = errors.New("the disk is full")
+)
+
+// do carries out one call of the store, under the faults that are armed for it.
+func (j *journal) do(f func() error) error {
+	p := j.p
+	w := p.w
+	switch {
+	case p.dead:
+		return errCrashed
+	case p.epoch != w.epoch:
+		return errFenced
+	}
+	kind := ""
+	for i := range p.armed {
+		a := &p.armed[i]
+		if a.Phase == PhaseStore && a.fresh && p.ops >= int(a.salt%12) {
+			kind, a.fresh = a.Kind, false
+			w.runner.Coverage[a.Cell]++
+			break
+		}
+	}
+	p.ops++
+	switch kind {
+	case faultErrBefore:
+		return errDisk
+	case faultCrash:
+		p.die()
+		return errCrashed
+	}
+	err := f()
+	switch {
+	case err != nil:
+	case kind == faultErrAfter:
+		return errDisk
+	case kind == faultCrashAfter:
+		p.die()
+		return errCrashed
+	case kind == faultLeader:
+		j.p.yield()
+	}
+	return err
+}
+
+// yield lets another process take over and run a whole cycle, while this one stands still and then goes on.
+func (p *process) yield() {
+	w := p.w
+	w.tell("  another process takes over")
+	mine, armed := w.process, w.armed
+	w.start()
+	w.armed = nil
+	w.cycle()
+	w.armed = armed
+	w.tell("  the first process goes on (%d intents)", len(mine.intents))
+}
+
+// Begin opens a cycle.
+func (j *journal) Begin(ctx context.Context, at time.Time) (cycle int64, err error) {
+	err = j.do(func() error { cycle, err = j.p.w.memory.Begin(ctx, at); return err })
+	return cycle, err
+}
+
+// Resolve settles what earlier processes left open.
+func (j *journal) Resolve(ctx context.Context, rs []reconcile.Resolution) error {
+	w := j.p.w
+	ledger, err := w.memory.Ledger(ctx)
+	if err != nil {
+		return err
+	}
+	open := map[int64]intent{}
+	for _, i := range ledger.Open {
+		open[i.ID] = intent{change: i.Change, user: i.User, group: i.Group}
+	}
+	return j.do(func() error {
+		if err := w.memory.Resolve(ctx, rs); err != nil {
+			return err
+		}
+		for _, r := range rs {
+			if j.p.lied {
+				w.unreliable = true
+			}
+			if r.Outcome == reconcile.OutcomeDone {
+				w.replay.apply(w, open[r.Intent], r.Link)
+			}
+		}
+		return nil
+	})
+}
+
+// Refresh replaces links.
+func (j *journal) Refresh(ctx context.Context, links []reconcile.Link) error {
+	return j.do(func() error { return j.p.w.memory.Refresh(ctx, links) })
+}
+
+// Link takes over objects as they are.
+func (j *journal) Link(ctx context.Context, cycle int64, changes []reconcile.Change, links []reconcile.Link) error {
+	return j.do(func() error { return j.p.w.memory.Link(ctx, cycle, changes, links) })
+}
+
+// Hold makes sets the ones that wait.
+func (j *journal) Hold(ctx context.Context, cycle int64, sets []reconcile.HeldSet) error {
+	return j.do(func() error { return j.p.w.memory.Hold(ctx, cycle, sets) })
+}
+
+// Keep remembers the directory's answer.
+func (j *journal) Keep(ctx context.Context, cycle int64, s connectors.Snapshot) error {
+	return j.do(func() error { return j.p.w.memory.Keep(ctx, cycle, s) })
+}
+
+// Intend records a change that is about to be sent.
+func (j *journal) Intend(ctx context.Context, cycle int64, c reconcile.Change, u *reconcile.UserValues, g *reconcile.GroupValues) (id int64, err error) {
+	err = j.do(func() error {
+		if id, err = j.p.w.memory.Intend(ctx, cycle, c, u, g); err == nil {
+			j.p.intents[id] = intent{change: c, user: u, group: g}
+		}
+		return err
+	})
+	if err != nil {
+		delete(j.p.intents, id)
+	}
+	return id, err
+}
+
+// Settle records how a change ended, and has the oracle compare that with what was seen at the target.
+func (j *journal) Settle(ctx context.Context, s reconcile.Settled) error {
+	p := j.p
+	return j.do(func() error {
+		if err := p.w.memory.Settle(ctx, s); err != nil {
+			return err
+		}
+		i := p.intents[s.Intent]
+		if s.Outcome != reconcile.OutcomeUnknown {
+			delete(p.intents, s.Intent)
+		}
+		p.w.settled(i, s)
+		return nil
+	})
+}
+
+// Finish closes the cycle.
+func (j *journal) Finish(ctx context.Context, cycle int64, sum reconcile.CycleSummary) error {
+	return j.do(func() error { return j.p.w.memory.Finish(ctx, cycle, sum) })
+}

@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+)
+
+var (
+	histories = flag.Int("histories", 0, "how many histories to run; 0 is 2,000, and 100 under the race detector")
+	shrink    = flag.Bool("shrink", true, "cut a history that breaks a law down to its shortest form")
+	firstSeed = flag.Uint64("seed", 1, "the first seed")
+)
+
+// TestHistories lets random histories of a company run under random faults, and wants every law to hold in each of them
+// and every fault to have struck in every phase that it belongs to.
+func TestHistories(t *testing.T) {
+	n := *histories
+	switch {
+	case n > 0:
+	case raceDetector:
+		n = 100
+	default:
+		n = 2000
+	}
+	coverage, cycles := Coverage{}, 0
+	var mu sync.Mutex
+	var next atomic.Uint64
+	t.Run("seeds", func(t *testing.T) {
+		for range runtime.GOMAXPROCS(0) {
+			t.Run("worker", func(t *testing.T) {
+				t.Parallel()
+				r := NewRunner()
+				for i := next.Add(1); i <= uint64(n) && !t.Failed(); i = next.Add(1) {
+					h := Draw(*firstSeed + i - 1)
+					out := play(t, r, h)
+					mu.Lock()
+					cycles += out.Cycles
+					mu.Unlock()
+					if out.Violation != nil {
+						t.Error(report(t, h, out))
+					}
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				coverage.Merge(r.Coverage)
+			})
+		}
+	})
+	t.Logf("%d histories, %d cycles\n%s", n, cycles, coverage)
+	if missing := coverage.Missing(); n >= 2000 && len(missing) > 0 {
+		t.Errorf("never struck: %v", missing)
+	}
+}
+
+// play runs one history in a bubble.
+func play(t *testing.T, r *Runner, h History) (out Outcome) {
+	stage := r.Prepare(h)
+	synctest.Test(t, func(*testing.T) { out = stage.Play() })
+	return out
+}
+
+// report is what a person needs to see of a broken law: the seed, the law and the shortest history.
+func report(t *testing.T, h History, out Outcome) string {
+	law, small := out.Violation.Law, h
+	if *shrink {
+		small, out = Shrink(h, law, func(h History) Outcome { return play(t, NewRunner(), h) })
+	}
+	return fmt.Sprintf("seed %d breaks the law: %s\n%s\n%+v, %d of %d steps:\n%s\n(again: make lab SEED=%d N=1)",
+		h.Seed, law, out.Violation.Text, h.Setup, len(small.Steps), len(h.Steps), strings.Join(out.Story, "\n"), h.Seed)
+}
+
+func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
+	for seed := range uint64(20) {
+		a, b := play(t, NewRunner(), Draw(seed)), play(t, NewRunner(), Draw(seed))
+		if x, y := strings.Join(a.Writes, "\n"), strings.Join(b.Writes, "\n"); x != y {
+			t.Fatalf("seed %d wrote\n%s\nand then\n%s", seed, x, y)
+		}
+	}
+}
