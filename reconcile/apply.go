@@ -362,7 +362,7 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 	if _, ok := errors.AsType[*linkedError](err); ok {
 		return OutcomeFailed
 	}
-	if _, ok := errors.AsType[*reactivatedError](err); ok {
+	if _, ok := errors.AsType[*overtakenError](err); ok {
 		return OutcomeFailed
 	}
 	e, ok := errors.AsType[*scimclient.Error](err)

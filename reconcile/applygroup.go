@@ -79,7 +79,7 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 		g, err = r.Target.UpdateGroup(ctx, head.Object.Target, groupEdit(head))
 		return g, nil, err
 	case VerbDelete:
-		return scimclient.Group{}, nil, r.Target.DeleteGroup(ctx, head.Object.Target)
+		return scimclient.Group{}, nil, r.deleteGroup(ctx, head)
 	}
 	if len(add)+len(remove) == 0 {
 		return scimclient.Group{}, absent, nil

@@ -114,17 +114,15 @@ func (r *run) delete(ctx context.Context, o Ref) error {
 	case err != nil:
 		return err
 	case u.Active:
-		return &reactivatedError{name: u.UserName}
+		return &overtakenError{u.UserName + " was reactivated in Rootly in the meantime; the next run deactivates them first"}
 	}
 	return r.Target.DeleteUser(ctx, o.Target)
 }
 
-// A reactivatedError is a deletion that was not sent.
-type reactivatedError struct{ name string }
+// An overtakenError is a deletion that was not sent, because Rootly is no longer as the plan saw it.
+type overtakenError struct{ text string }
 
-func (e *reactivatedError) Error() string {
-	return fmt.Sprintf("not deleted: %s was reactivated in Rootly in the meantime; the next run deactivates them first", e.name)
-}
+func (e *overtakenError) Error() string { return "not deleted: " + e.text }
 
 // A Departure is an account that is to be deleted, and when.
 type Departure struct {

@@ -71,7 +71,7 @@ type loss struct {
 	key    string // across runs
 	name   string
 	change string // key of the change it is part of
-	member string // in a removal: the member's ref key
+	member string // of a membership: the member's ref key
 	person string // directory id of who is frozen while it is held, "" for none
 	group  string // directory id of the group that somebody loses
 	free   bool   // an organic leaver: the directory itself calls them disabled or deleted
@@ -110,9 +110,7 @@ func (d *desk) losses(changes []Change) []loss {
 				out = append(out, loss{axis: AxisGroups, key: "empty group " + o.Source, name: o.Name, change: c.Key(), group: o.Source})
 			}
 			for _, m := range c.Members {
-				l := membership(c, m)
-				l.member = m.User.key()
-				out = append(out, l)
+				out = append(out, membership(c, m))
 			}
 		}
 	}
@@ -222,6 +220,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 	r.short = r.short || occasion == AxisSource
 	batches := map[Axis][]loss{} // newcomers
 	kept := map[*HeldSet][]loss{}
+	shifts := map[Axis]int{} // let go already, and waiting for a shift to end
 	for _, l := range open {
 		s := waiting[l.key]
 		switch {
@@ -230,6 +229,7 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 		case occasion != "" && l.takes() && !(occasion == AxisConfiguration && l.free):
 			batches[occasion] = append(batches[occasion], l)
 		case d.letGo(l):
+			shifts[l.axis]++
 		default:
 			batches[l.axis] = append(batches[l.axis], l)
 		}
@@ -238,12 +238,15 @@ func (d *desk) judgeLosses(changes []Change, now time.Time) *ruling {
 	if spent == nil {
 		spent = map[Axis]int{}
 	}
+	for axis, n := range shifts {
+		spent[axis] += n // they will go: until then they have their part of the day's allowance
+	}
 	for _, axis := range slices.Sorted(maps.Keys(batches)) {
 		ls := batches[axis]
 		limit, limited := d.rules.limits[axis]
 		if limited {
 			if allowed := limit.allows(of[axis]); len(ls)+spent[axis] > allowed {
-				r.hold(newSet(axis, objectionText(axis, len(ls), spent[axis], of[axis], allowed), ls, now), ls, of[axis], allowed)
+				r.hold(newSet(axis, objectionText(axis, len(ls), spent[axis]-shifts[axis], shifts[axis], of[axis], allowed), ls, now), ls, of[axis], allowed)
 			} else {
 				spent[axis] += len(ls)
 			}
@@ -419,10 +422,11 @@ func (d *desk) split(changes []Change, r *ruling) (applied, held []Change) {
 		for _, l := range ls {
 			text, stopped := r.held[l.key]
 			switch {
-			case stopped && l.member != "":
+			case stopped && l.member != "" && c.Verb != VerbDelete:
 				stays[l.member] = l
-			case stopped:
+			case stopped && c.Set == "": // a set that can be approved is named before what needs no yes
 				whole, c.Held, c.Set = l.key, text, r.inSet[l.key]
+			case stopped: // for another reason as well
 			case r.approved[l.key] == "":
 				if c.Spends == nil {
 					c.Spends = map[Axis]int{}
@@ -483,10 +487,13 @@ var axisTexts = map[Axis]string{
 	AxisRenames:       "%d of %d managed people would get another userName",
 }
 
-func objectionText(axis Axis, n, spent, of, allowed int) string {
+func objectionText(axis Axis, n, spent, shifts, of, allowed int) string {
 	text := fmt.Sprintf(axisTexts[axis], n, of)
 	if spent > 0 {
 		text += fmt.Sprintf(", after %d in the last 24 hours", spent)
+	}
+	if shifts > 0 {
+		text += fmt.Sprintf(", beside %d who are let go once they are no longer on call", shifts)
 	}
 	return text + fmt.Sprintf("; at most %d may within a day", allowed)
 }

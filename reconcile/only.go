@@ -48,13 +48,15 @@ func (p Plan) Only(who string) (Plan, error) {
 			out.contested = append(out.contested, v)
 		}
 	}
-	// What a kept change waits for comes along: a name cannot be given before it is free.
+	// What a kept change waits for comes along: a name cannot be given before it is free, and nobody is put out of one
+	// group before they are in the other.
 	for again := true; again; {
 		again = false
 		for _, c := range p.Changes {
 			if awaitedKeys(out.Changes)[c.Key()] && !slices.ContainsFunc(out.Changes, func(k Change) bool { return k.Key() == c.Key() }) {
 				if len(c.Members) > 0 {
-					kept := narrow([]Change{c}, meant)
+					moves := movers(out.Changes, c.Key())
+					kept := narrow([]Change{c}, func(r Ref) bool { return meant(r) || moves[r.key()] })
 					if len(kept) == 0 {
 						continue
 					}
@@ -68,6 +70,19 @@ func (p Plan) Only(who string) (Plan, error) {
 	slices.SortStableFunc(out.Changes, byPhase(out.Changes))
 	out.partial = true
 	return out.priced(), nil
+}
+
+// movers are the people whom changes put out of a group once the change of that key has put them into another.
+func movers(changes []Change, key string) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range changes {
+		if slices.Contains(c.After, key) {
+			for _, m := range c.Members {
+				out[m.User.key()] = true
+			}
+		}
+	}
+	return out
 }
 
 // knows tells whether somebody or some group of either side is meant, with or without a change.

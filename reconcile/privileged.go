@@ -50,7 +50,7 @@ func membershipAxis(role bool) Axis {
 func membership(c Change, m Membership) loss {
 	return loss{
 		axis: membershipAxis(c.Object.Role), key: "remove user " + m.User.key() + " from group " + c.Object.Source,
-		name: m.User.Name + " from " + c.Object.Name, change: c.Key(), group: c.Object.Source,
+		name: m.User.Name + " from " + c.Object.Name, change: c.Key(), member: m.User.key(), group: c.Object.Source,
 	}
 }
 

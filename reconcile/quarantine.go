@@ -22,14 +22,14 @@ const (
 // ended with, at now; q is the quarantine before it, which may be nil. Credentials that are refused, an address at which
 // nothing answers, and a cycle most of whose changes fail begin one. An answer that is late, broken or 5xx does not: such
 // a cycle has failed and the next one is due as ever. Any cycle that failed keeps a quarantine that is there. The first
-// one that reached its end, and did something if it tried to do anything, ends it; a cycle about part of a plan, and one
-// that was interrupted, say nothing.
+// one that reached its end ends it, unless many changes failed and none was done: a few objects that are refused for good
+// do not keep it. A cycle about part of a plan, and one that was interrupted, say nothing.
 func (q *Quarantine) After(report Report, err error, now time.Time) *Quarantine {
 	if report.Plan.partial || errors.Is(err, context.Canceled) {
 		return q
 	}
 	cause, reason := sickness(report, err)
-	failed := err != nil || report.Stopped != "" || report.Count(OutcomeDone) == 0 && report.Count(OutcomeFailed, OutcomeUnknown) > 0
+	failed := err != nil || report.Stopped != "" || report.Count(OutcomeDone) == 0 && report.Count(OutcomeFailed, OutcomeUnknown) >= failuresFrom
 	switch {
 	case cause == "" && (q == nil || !failed):
 		return nil

@@ -113,7 +113,8 @@ func TestWhatEndsAQuarantine(t *testing.T) {
 	}{
 		"a cycle with nothing to do":              {ends: true},
 		"a cycle that did something":              {report: outcomes(map[Outcome]int{OutcomeDone: 1, OutcomeFailed: 3}), ends: true},
-		"a cycle that did nothing of what it had": {report: again(outcomes(map[Outcome]int{OutcomeFailed: 3}))},
+		"a cycle that did nothing of what it had": {report: again(outcomes(map[Outcome]int{OutcomeFailed: 10}))},
+		"a cycle in which the usual few failed":   {report: again(outcomes(map[Outcome]int{OutcomeFailed: 9})), ends: true},
 		"a cycle that failed for another reason":  {err: listing(503)},
 		"a cycle that was stopped":                {report: Report{Stopped: "the disk is full"}, err: errors.New("record an intent: the disk is full")},
 		"a cycle about one person":                {report: Report{Plan: Plan{partial: true}}},

@@ -116,6 +116,26 @@ func deletion(c Change) []loss {
 	return out
 }
 
+// deleteGroup deletes a group that is gone. It cannot be taken back, so the group is looked at once more: with a member
+// whom the plan did not see it stays.
+func (r *run) deleteGroup(ctx context.Context, c Change) error {
+	g, err := r.Target.Group(ctx, c.Object.Target)
+	switch {
+	case scimclient.Gone(err):
+	case err != nil:
+		return err
+	case g.ExternalID != c.group.ExternalID:
+		return &overtakenError{fmt.Sprintf("%s carries the externalId %q by now; the next run decides", g.DisplayName, g.ExternalID)}
+	default:
+		for _, id := range memberIDs(g.Members) {
+			if _, seen := slices.BinarySearch(r.plan.members[c.Object.Source], id); !seen {
+				return &overtakenError{g.DisplayName + " has a member by now who was not in it when this run was planned; the next run decides"}
+			}
+		}
+	}
+	return r.Target.DeleteGroup(ctx, c.Object.Target)
+}
+
 // askRemoved asks the directory for groups that its answer lacks. One that it still has is not gone: it left groups.push.
 // One that it does not know must be missing from the last good snapshot too.
 func askRemoved(ctx context.Context, finder connectors.Finder, rules *Rules, before *earlierRead, ids []string) (map[string]finding, error) {

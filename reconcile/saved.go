@@ -106,7 +106,7 @@ func (p Plan) Intersect(saved Plan) (kept Plan, dropped []Dropped, err error) {
 	}
 	x := intersection{
 		fresh: byKey(p.Changes), held: byKey(p.Held), saved: byKey(saved.Changes), savedHeld: byKey(saved.Held),
-		stopped: map[string]bool{}, absent: map[string]bool{},
+		stopped: map[string]bool{}, absent: map[string]bool{}, cut: map[string]bool{},
 	}
 	var rest []Change
 	for _, c := range p.Changes {
@@ -143,6 +143,7 @@ type intersection struct {
 	dropped                       []Dropped
 	stopped                       map[string]bool // keys of changes that are dropped whole
 	absent                        map[string]bool // objects that are not made or taken over
+	cut                           map[string]bool // members that are dropped from a change, by its key and theirs
 }
 
 func (x *intersection) drop(c Change, reason string) {
@@ -179,12 +180,19 @@ func (x *intersection) agree(c Change) (Change, bool) {
 func (x *intersection) follow(changes []Change) []Change {
 	var out []Change
 	for _, c := range changes {
-		waits := slices.ContainsFunc(c.After, func(k string) bool { return x.stopped[k] })
+		stays := func(m Membership) bool {
+			return slices.ContainsFunc(c.After, func(k string) bool { return x.cut[k+" "+m.User.key()] })
+		}
+		waits := slices.ContainsFunc(c.After, func(k string) bool { return x.stopped[k] }) || c.Verb == VerbDelete && slices.ContainsFunc(c.Members, stays)
 		if waits || x.absent[c.Object.id()] {
 			x.drop(c, "waits for a change that is not applied")
 			continue
 		}
-		if c, ok := x.divide(c, "waits for an account that is not made or taken over", func(m Membership) bool { return !x.absent[m.User.id()] }); ok {
+		c, ok := x.divide(c, "waits for an account that is not made or taken over", func(m Membership) bool { return !x.absent[m.User.id()] })
+		if !ok {
+			continue
+		}
+		if c, ok = x.divide(c, "waits for the entry into another group, which is not applied", func(m Membership) bool { return !stays(m) }); ok {
 			out = append(out, c)
 		}
 	}
@@ -199,6 +207,7 @@ func (x *intersection) divide(c Change, reason string, pass func(Membership) boo
 			in = append(in, m)
 		} else {
 			out = append(out, m)
+			x.cut[c.Key()+" "+m.User.key()] = true
 		}
 	}
 	if len(out) == 0 {

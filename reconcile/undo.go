@@ -26,7 +26,12 @@ func (p *Planner) Undo(ctx context.Context, ledger Ledger, now time.Time, done [
 		u.reverse(c)
 	}
 	changes := u.inOrder(u.changes())
+	w.changes = changes
+	if err := p.askPager(ctx, &w, now); err != nil {
+		return Plan{}, err
+	}
 	r := u.judgeLosses(changes, now)
+	r.keepIn(u.losses(changes))
 	applied, held := u.split(changes, r)
 	notes := u.notes
 	plan := p.stamp(u.plan(applied, held, r, nil, now), w)
@@ -47,6 +52,21 @@ func (p *Planner) Undo(ctx context.Context, ledger Ledger, now time.Time, done [
 	slices.SortFunc(plan.pins, func(a, b Ref) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.key(), b.key())) })
 	plan.pins = slices.CompactFunc(plan.pins, func(a, b Ref) bool { return a.Kind == b.Kind && a.key() == b.key() })
 	return plan, nil
+}
+
+// keepIn leaves people whose own change is held in their groups as well.
+func (r *ruling) keepIn(losses []loss) {
+	held := map[string]string{} // person → key of the loss
+	for _, l := range losses {
+		if l.person != "" && r.held[l.key] != "" {
+			held[l.person] = l.key
+		}
+	}
+	for _, l := range losses {
+		if own, stays := held[l.member]; stays && l.takes() && r.held[l.key] == "" {
+			r.held[l.key], r.inSet[l.key] = r.held[own], r.inSet[own]
+		}
+	}
 }
 
 // Pins are the objects that applying the plan restores, nil for every plan but one of Undo.

@@ -24,6 +24,9 @@ func (d *Daemon) turn(ctx context.Context) (Ended, error) {
 	d.busy.Store(true)
 	defer d.busy.Store(false)
 	setup, start := d.current(), d.now()
+	if d.unrecorded { // the cycle learns of its quarantine from the store
+		d.record(ctx)
+	}
 	d.due = d.nextDue(start) // slots that pass while the cycle runs are made up by one cycle
 	d.board.update(func(s *State) { s.Phase, s.Done, s.Total, s.Next = PhasePlanning, 0, 0, d.due })
 	d.supervisor.status(d.State())
@@ -124,7 +127,15 @@ func (d *Daemon) isolate(ctx context.Context, e Ended, now time.Time) {
 		d.log.Error("in quarantine: cycles are rare until one succeeds", "cause", q.Cause, "reason", q.Reason, "next", q.Next)
 	}
 	d.quarantine = q
-	if err := d.current().Memory.Isolate(ctx, q); err != nil {
+	d.record(ctx)
+}
+
+// record makes the store's quarantine the daemon's.
+func (d *Daemon) record(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
+	defer cancel()
+	err := d.current().Memory.Isolate(ctx, d.quarantine)
+	if d.unrecorded = err != nil; d.unrecorded {
 		d.log.Warn("the quarantine was not recorded", "error", err)
 	}
 }

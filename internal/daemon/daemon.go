@@ -98,7 +98,9 @@ type Daemon struct {
 	once       bool      // there is no next cycle
 	due        time.Time // the wall clock's
 	seen       time.Time // the wall clock at the last turn
+	looked     time.Time // when the files were looked at last
 	quarantine *reconcile.Quarantine
+	unrecorded bool     // the store has another quarantine, or none
 	listen     string   // where health is served
 	files      []string // of the configuration
 	loaded     contents // of files, when they were loaded last
@@ -303,7 +305,10 @@ func (d *Daemon) wait(ctx context.Context) bool {
 		}
 		d.seen = now
 		if !now.Before(d.due) {
-			return true
+			if d.attend(ctx); !now.Before(d.due) {
+				return true
+			}
+			continue
 		}
 		timer := time.NewTimer(min(d.due.Sub(now), lookEvery))
 		select {

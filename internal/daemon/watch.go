@@ -32,6 +32,7 @@ func read(files []string) contents {
 // look loads the configuration again when its files are no longer what was loaded, and are the same as at the last look:
 // one that is being written is left alone until it is whole.
 func (d *Daemon) look(ctx context.Context) {
+	d.looked = time.Now()
 	d.lookForGood(ctx)
 	now := read(d.files)
 	switch {
@@ -41,6 +42,20 @@ func (d *Daemon) look(ctx context.Context) {
 		d.changed = now
 	default:
 		d.reload(ctx)
+	}
+}
+
+// attend does between two cycles what waiting for the next one does, and does not wait: cycles that outlast the schedule
+// leave no other moment for it.
+func (d *Daemon) attend(ctx context.Context) {
+	select {
+	case <-d.reloads:
+		d.reload(ctx)
+		return
+	default:
+	}
+	if time.Since(d.looked) >= lookEvery { // sooner, a file that is being written would look like a whole one
+		d.look(ctx)
 	}
 }
 

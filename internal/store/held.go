@@ -66,7 +66,10 @@ func (s *Store) Hold(ctx context.Context, cycle int64, sets []reconcile.HeldSet)
 			if among || r.State == HeldApproved {
 				continue
 			}
-			if err := t.exec(`DELETE FROM held_sets WHERE pipeline = $1 AND fingerprint = $2 AND used IS NULL`, s.pipeline, r.Fingerprint); err != nil {
+			// One that was approved since it was read, outside this run's lock, stays.
+			err := t.exec(`DELETE FROM held_sets WHERE pipeline = $1 AND fingerprint = $2 AND used IS NULL AND (approved IS NULL OR approved <= $3)`,
+				s.pipeline, r.Fingerprint, millis(r.Approved))
+			if err != nil {
 				return err
 			}
 		}
@@ -112,8 +115,12 @@ func (s *Store) Approve(ctx context.Context, prefix, by string) (reconcile.HeldS
 		if set, err = approve(records, prefix, by, now); err != nil {
 			return err
 		}
-		return t.exec(`UPDATE held_sets SET approved = $1, approver = $2 WHERE pipeline = $3 AND fingerprint = $4 AND used IS NULL`,
+		n, err := t.count(`UPDATE held_sets SET approved = $1, approver = $2 WHERE pipeline = $3 AND fingerprint = $4 AND used IS NULL`,
 			millis(now), set.By, s.pipeline, set.Fingerprint)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("set %s is no longer held: a run that ended just now does not plan it any more (`status` lists the sets)", set.Fingerprint)
+		}
+		return err
 	})
 	if err != nil {
 		return reconcile.HeldSet{}, err

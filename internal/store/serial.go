@@ -83,7 +83,9 @@ func (f *sqliteFile) witness(lineage string) (cycle int64, err error) {
 	}
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, lineage+" "); ok {
-			_, err = fmt.Sscan(rest, &cycle)
+			if _, err := fmt.Sscan(rest, &cycle); err != nil {
+				return 0, fmt.Errorf("%s is damaged (remove it, if the state is not an older copy): %w", f.serialPath(), err)
+			}
 		}
 	}
 	return cycle, err
