@@ -16,6 +16,10 @@ var ErrDamaged = errors.New("the answer was damaged, nothing was concluded from 
 // ErrUnreachable is in the chain of every error about a directory that no connection led to.
 var ErrUnreachable = errors.New("no connection")
 
+// ErrRefused is in the chain of an error about a credential that is refused, or may not read enough, without an HTTP status
+// that says so.
+var ErrRefused = errors.New("refused")
+
 // Unreachable tells whether no connection could be made: the name is unknown, nothing listens, or the certificate is not
 // trusted. A connection that did not come about in time is no such statement.
 func Unreachable(err error) bool {
@@ -38,7 +42,7 @@ type Error struct {
 	Step      string // "listing the members of group 00g1"
 	Summary   string // what the directory or the network said
 	Remedy    string
-	Err       error // ErrDamaged, ErrUnreachable or nil
+	Err       error // ErrDamaged, ErrUnreachable, ErrRefused or nil
 }
 
 func (e *Error) Error() string {
@@ -66,6 +70,9 @@ func (e *Error) Error() string {
 // Unauthorized tells whether the directory refuses the credential, or what it may read: until somebody mends that, nothing
 // can be read. A quota that is used up is no such refusal, though some vendors write 403 for it.
 func (e *Error) Unauthorized() bool {
+	if errors.Is(e.Err, ErrRefused) {
+		return true
+	}
 	code := strings.ToLower(e.Code)
 	switch e.Status {
 	case http.StatusUnauthorized:

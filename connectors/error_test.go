@@ -79,4 +79,7 @@ func TestErrorTellsARefusedCredentialFromOtherRefusals(t *testing.T) {
 			}
 		})
 	}
+	if e := (&Error{Directory: "ldap", Code: "49 Invalid Credentials", Err: ErrRefused}); !e.Unauthorized() {
+		t.Errorf("%v is no refused credential", e)
+	}
 }

@@ -237,6 +237,7 @@ func (t signInTransport) Do(req *http.Request) (*http.Response, error) {
 	}
 	t.requests.Add(1)
 	resp, err := t.base.RoundTrip(req)
+	t.astray.Store(err != nil && connectors.Unreachable(err))
 	if err == nil {
 		t.noteClock(resp.Header)
 	}

@@ -180,8 +180,11 @@ func (t *transport) signInError(err error) error {
 	if len(e.Summary) > 400 {
 		e.Summary = e.Summary[:400] + "…"
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		e.Summary = "no answer in time"
+	case e.Status == 0 && t.astray.Load():
+		e.Err = connectors.ErrUnreachable
 	}
 	e.Remedy = signInRemedy(e.Code) + t.clock()
 	return e

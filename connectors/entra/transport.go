@@ -41,6 +41,7 @@ type transport struct {
 	requests atomic.Int64
 	pauses   wire.Pauses
 	ahead    atomic.Int64 // how far our clock is ahead of Microsoft's, by the last answer
+	astray   atomic.Bool  // no connection led to the authority at the last try: azidentity keeps only the text of why
 
 	mu    sync.Mutex
 	until time.Time // before then Graph wants no request

@@ -139,6 +139,9 @@ func outage(step string, a *wire.Answer, err error, tries int) error {
 	switch {
 	case err != nil:
 		e.Summary = wire.Trouble(err)
+		if connectors.Unreachable(err) {
+			e.Err = connectors.ErrUnreachable
+		}
 	case a.Status == http.StatusTooManyRequests:
 		e.Status, e.Summary = a.Status, "too many requests for what stands before the server"
 	default:

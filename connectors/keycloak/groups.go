@@ -28,14 +28,18 @@ func (c *Connector) readGroups(ctx context.Context, entitled []connectors.GroupI
 	}
 	var scope []connectors.GroupID // whose members are people of the scope
 	if len(entitled) > 0 {
-		scope = t.under(entitled...)
+		if scope, err = t.under(entitled...); err != nil {
+			return nil, err
+		}
 	}
 	parts := make([][]connectors.GroupID, len(wanted)) // the groups whose members make up each of the wanted
 	var all []connectors.GroupID
 	for i, g := range wanted {
 		parts[i] = []connectors.GroupID{g.ID}
 		if c.opts.Nested {
-			parts[i] = t.under(g.ID)
+			if parts[i], err = t.under(g.ID); err != nil {
+				return nil, err
+			}
 		}
 		if g.Scope {
 			scope = append(scope, parts[i]...)

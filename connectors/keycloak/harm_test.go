@@ -1,7 +1,10 @@
 package keycloak
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
@@ -213,3 +217,97 @@ func TestAGroupDeletedInMidRead(t *testing.T) {
 		t.Errorf("%v, after %d readings", err, server.count("/groups"))
 	}
 }
+
+// crowd is a listing of people whose pages the server makes smaller than they were asked for: it grants no more than bound,
+// and leaves out whom a federation has lost after it cut the page.
+func crowd(n, bound int, lost func(place int) bool) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		first, _ := strconv.Atoi(r.URL.Query().Get("first"))
+		most, _ := strconv.Atoi(r.URL.Query().Get("max"))
+		var page []string
+		for i := first; i < min(n, first+min(most, bound)); i++ {
+			if !lost(i) {
+				page = append(page, user(fmt.Sprintf("u%04d", i), ""))
+			}
+		}
+		reply(w, array(page...))
+	}
+}
+
+// A page with fewer people than were asked for is not always the last: it is either read on or an error.
+func TestAShortPageIsNoEnd(t *testing.T) {
+	nobody := func(int) bool { return false }
+	for name, tc := range map[string]struct {
+		n, bound int
+		lost     func(int) bool
+		want     int // 0 is an error
+	}{
+		"the server's own bound":         {n: 250, bound: 100, lost: nobody, want: 250},
+		"a bound met exactly":            {n: 200, bound: 200, lost: nobody, want: 200},
+		"somebody lost within a page":    {n: 2_500, bound: 1_000, lost: func(i int) bool { return i == 7 }},
+		"somebody lost at a page's end":  {n: 2_500, bound: 1_000, lost: func(i int) bool { return i == 999 }},
+		"somebody lost on the last page": {n: 250, bound: 1_000, lost: func(i int) bool { return i == 7 }, want: 249},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := &realm{answers: map[string]any{"/groups": `[{"id":"g1","path":"/eng","subGroupCount":0}]`, "/groups/g1/members": crowd(tc.n, tc.bound, tc.lost)}}
+			c := connect(t, options(server, connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{"eng"}}))
+			snap, err := c.Fetch(t.Context())
+			if len(snap.Users) != tc.want || (err == nil) != (tc.want > 0) {
+				t.Errorf("%d people, want %d, %v", len(snap.Users), tc.want, err)
+			}
+		})
+	}
+}
+
+// A group that has the role and is not among the groups that are listed is no group without people.
+func TestAnEntitledGroupThatIsNotListed(t *testing.T) {
+	server := &realm{answers: map[string]any{
+		"/clients": `[{"id":"c1","clientId":"` + sim.KeycloakApp + `"}]`, "/clients/c1/roles": `[{"id":"r1","name":"use"}]`,
+		"/clients/c1/roles/use/groups": `[{"id":"g9","path":"/new","subGroupCount":0}]`, "/clients/c1/roles/use/users": array(user("u1", "")),
+		"/groups": `[{"id":"g1","path":"/eng","subGroupCount":0}]`, "/groups/g9/members": array(user("u2", "")),
+		"/users/u2": user("u2", ""), "/users/u2/role-mappings/clients/c1": "[]", "/users/u2/groups": `[{"id":"g9","path":"/new"}]`,
+	}}
+	c := connect(t, options(server, connectors.Query{Mode: connectors.ScopeAssigned}))
+	if snap, err := c.Fetch(t.Context()); err == nil {
+		t.Errorf("read as %d people", len(snap.Users))
+	}
+	if found, err := c.Lookup(t.Context(), "u2"); err == nil && !found.User.Assigned {
+		t.Errorf("looked up as %+v", found)
+	}
+}
+
+// That nothing leads to the server, and that it refuses the client, are told from all other trouble.
+func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
+	company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
+	for name, tc := range map[string]struct {
+		change      func(*Options)
+		unreachable bool
+		refused     bool
+	}{
+		"nobody listens": {change: func(o *Options) {
+			o.Transport = broken{&net.OpError{Op: "dial", Err: errors.New("connection refused")}}
+		}, unreachable: true},
+		"cut off":        {change: func(o *Options) { o.Transport = broken{io.ErrUnexpectedEOF} }},
+		"a wrong secret": {change: func(o *Options) { o.ClientSecret = func() string { return "canary" } }, refused: true},
+		"a role missing": {change: func(o *Options) {
+			o.Transport = connectortest.Transport(&realm{answers: map[string]any{"/token": tokenAnswer(tokenOf("query-users"), 300)}})
+		}, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := options(sim.NewKeycloak(company, sim.KeycloakOptions{}), everybody)
+				tc.change(&o)
+				_, err := connect(t, o).Fetch(t.Context())
+				e, ok := errors.AsType[*connectors.Error](err)
+				if !ok || errors.Is(err, connectors.ErrUnreachable) != tc.unreachable || e.Unauthorized() != tc.refused {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
+
+// A broken network fails every request with one error.
+type broken struct{ err error }
+
+func (b broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }

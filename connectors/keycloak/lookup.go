@@ -75,7 +75,11 @@ func (c *Connector) assigned(ctx context.Context, id connectors.UserID) (bool, e
 	if err != nil {
 		return false, err
 	}
-	return c.inOneOf(ctx, id, t.under(given.groups...))
+	entitled, err := t.under(given.groups...)
+	if err != nil {
+		return false, err
+	}
+	return c.inOneOf(ctx, id, entitled)
 }
 
 // inScopeGroup tells whether the person is in a group of the scope: those of the last Fetch, so that a group renamed since
@@ -92,7 +96,9 @@ func (c *Connector) inScopeGroup(ctx context.Context, id connectors.UserID) (boo
 		if err != nil {
 			return false, err
 		}
-		scope = t.under(scope...)
+		if scope, err = t.under(scope...); err != nil {
+			return false, err
+		}
 	}
 	return c.inOneOf(ctx, id, scope)
 }
@@ -128,10 +134,11 @@ func (c *Connector) Members(ctx context.Context, id connectors.GroupID) (members
 		if err != nil {
 			return nil, false, err
 		}
-		if _, ok := t.nodes[id]; !ok {
-			return nil, false, changed(stepMembers(id))
+		all, err := t.under(id)
+		if err != nil {
+			return nil, false, err
 		}
-		below := slices.DeleteFunc(t.under(id), func(g connectors.GroupID) bool { return g == id })
+		below := slices.DeleteFunc(all, func(g connectors.GroupID) bool { return g == id })
 		read, err := c.readMemberships(ctx, below, nil)
 		if err != nil {
 			return nil, false, err

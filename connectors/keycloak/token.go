@@ -175,7 +175,7 @@ func (s *signIn) check(token string) error {
 		if slices.ContainsFunc(need.anyOf, func(role string) bool { return slices.Contains(held, role) }) {
 			continue
 		}
-		return &connectors.Error{Directory: vendor, Step: "looking for the role " + need.grant + " in the access token",
+		return &connectors.Error{Directory: vendor, Step: "looking for the role " + need.grant + " in the access token", Err: connectors.ErrRefused,
 			Summary: "it carries no such role of " + manager + ", and " + need.why,
 			Remedy: "grant it under Clients > " + s.clientID + " > Service accounts roles > Assign role; if it is granted, let the token say so: keep the client " +
 				"scope roles under Client scopes, and allow the role under its dedicated scope if Full scope allowed is off"}

@@ -131,17 +131,25 @@ func (t *tree) below(parent, child string) {
 	t.nodes[id] = n
 }
 
-// under is the groups with all those below them, sorted; ids that the tree does not have are left out.
-func (t *tree) under(ids ...connectors.GroupID) []connectors.GroupID {
+// under is the groups with all those below them, sorted. One that the tree does not have came or went between the two
+// listings, and its people must not be missed.
+func (t *tree) under(ids ...connectors.GroupID) ([]connectors.GroupID, error) {
 	var out []connectors.GroupID
+	seen := map[connectors.GroupID]bool{}
 	for todo := slices.Clone(ids); len(todo) > 0; todo = todo[1:] {
-		if n, ok := t.nodes[todo[0]]; ok && !slices.Contains(out, todo[0]) {
-			out = append(out, todo[0])
-			todo = append(todo, n.children...)
+		n, ok := t.nodes[todo[0]]
+		switch {
+		case !ok:
+			return nil, changed("looking for group " + string(todo[0]) + " among all groups")
+		case seen[todo[0]]:
+			continue
 		}
+		seen[todo[0]] = true
+		out = append(out, todo[0])
+		todo = append(todo, n.children...)
 	}
 	slices.Sort(out)
-	return out
+	return out, nil
 }
 
 func neutralGroup(step string, g groupRep) (connectors.Group, error) {

@@ -14,6 +14,9 @@ import (
 // dialTimeout bounds the way to one server, the signing in included, before the next one is tried.
 const dialTimeout = 15 * time.Second
 
+// readBuffer holds some tens of entries.
+const readBuffer = 1 << 16
+
 // A link is a connection that the reader has signed in on. One goroutine uses it at a time, and nobody after an error.
 type link struct {
 	raw     net.Conn
@@ -60,7 +63,7 @@ func (c *Connector) open(ctx context.Context, s server) (*link, error) {
 		if err != nil {
 			return err
 		}
-		l.raw, l.in = raw, bufio.NewReader(raw)
+		l.raw, l.in = raw, bufio.NewReaderSize(raw, readBuffer)
 		// A name may lead to several machines; whatever else is read comes from this one.
 		if addr, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 			l.server.address = addr.String()
@@ -103,7 +106,7 @@ func (c *Connector) encrypt(ctx context.Context, l *link) error {
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
-	l.raw, l.in = secure, bufio.NewReaderSize(secure, 1<<16)
+	l.raw, l.in = secure, bufio.NewReaderSize(secure, readBuffer)
 	return nil
 }
 

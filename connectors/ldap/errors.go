@@ -20,6 +20,8 @@ var (
 	errChanged = errors.New("it went away while the directory was read")
 	// errUnreachable is in the chain of an error after which another server may be tried.
 	errUnreachable = errors.New("the server cannot be used")
+	// errNoConnection is errUnreachable of a server to which no connection leads at all.
+	errNoConnection = fmt.Errorf("%w: %w", errUnreachable, connectors.ErrUnreachable)
 	// errPartial is in the chain of an error about a listing that ended early.
 	errPartial   = errors.New("the listing is not whole, nothing was concluded from it")
 	errTimeout   = errors.New("no answer in time")
@@ -40,6 +42,9 @@ func refusal(step string, err error, f Flavor) error {
 	answered, ok := errors.AsType[*refused](err)
 	if !ok {
 		e.Err = errUnreachable
+		if connectors.Unreachable(err) {
+			e.Err = errNoConnection
+		}
 		e.Summary, e.Remedy = network(err)
 		return e
 	}
@@ -49,6 +54,8 @@ func refusal(step string, err error, f Flavor) error {
 	switch answered.code {
 	case ldap.LDAPResultBusy, ldap.LDAPResultUnavailable, ldap.LDAPResultServerDown:
 		e.Err = errUnreachable
+	case ldap.LDAPResultInvalidCredentials, ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultInsufficientAccessRights:
+		e.Err = connectors.ErrRefused
 	case ldap.LDAPResultSizeLimitExceeded, ldap.LDAPResultTimeLimitExceeded, ldap.LDAPResultAdminLimitExceeded, ldap.LDAPResultReferral, 9: // 9 is partialResults
 		e.Err = errPartial
 	}

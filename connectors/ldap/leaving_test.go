@@ -17,6 +17,7 @@ func TestLeaving(t *testing.T) {
 		Mode: connectors.ScopeGroups, Groups: []string{"all-hands"},
 		Unassign:   func(c *sim.Company, login string) error { return c.RemoveMember("all-hands", login) },
 		Tombstones: true,
+		Listed:     true,
 		CutShort:   func(s *sim.Sim) { s.LDAP.Break(sim.LDAPRule{Match: people, Fault: sim.LDAPCut()}) },
 		Empty:      func(s *sim.Sim) { s.LDAP.Break(sim.LDAPRule{Match: people, Fault: sim.LDAPNothing()}) },
 	})

@@ -13,7 +13,8 @@ import (
 )
 
 // Lookup asks for one person by id below Base, on a connection of its own, and whether the user bases and filters still
-// take them in. Active Directory is asked for its deleted objects too, which it shows to readers with that right.
+// take them in. Which groups hold them is told by a search only, which passes over what the reader may not see. Active
+// Directory is asked for its deleted objects too, which it shows to readers with that right.
 func (c *Connector) Lookup(ctx context.Context, id connectors.UserID) (found connectors.Found, err error) {
 	err = recovered(func() error {
 		if id == "" {
@@ -90,6 +91,7 @@ func (c *Connector) lookup(ctx context.Context, l *link, p profile, id connector
 		if found.InScopeGroup, err = c.inScopeGroup(ctx, l, p, at, one.uid); err != nil {
 			return connectors.Found{}, err
 		}
+		found.Listed = !found.InScopeGroup
 	}
 	return found, nil
 }

@@ -14,7 +14,7 @@ import (
 // it, and drops one without a word when its reader is late. So what comes back is decoded here.
 
 // An entry is one object of the directory. Its strings share the memory of the whole message; whatever is kept longer
-// is cloned.
+// is cloned, the dn of a listed one excepted.
 type entry struct {
 	dn         string
 	attributes []attribute
@@ -78,12 +78,11 @@ func readMessage(r *bufio.Reader) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	var text strings.Builder
-	text.Grow(length)
-	if _, err := io.CopyN(&text, r, int64(length)); err != nil {
+	text, err := readText(r, length)
+	if err != nil {
 		return message{}, err
 	}
-	c := cursor(text.String())
+	c := cursor(text)
 	var m message
 	if m.id, err = c.integer(tagInteger); err != nil {
 		return message{}, err
@@ -101,6 +100,22 @@ func readMessage(r *bufio.Reader) (message, error) {
 		m.controls = cursor(controls)
 	}
 	return m, nil
+}
+
+// readText reads so many bytes, which are copied once if the reader's buffer holds them.
+func readText(r *bufio.Reader, length int) (string, error) {
+	if length > r.Size() {
+		text := make([]byte, length)
+		_, err := io.ReadFull(r, text)
+		return string(text), err
+	}
+	buffered, err := r.Peek(length)
+	if err != nil {
+		return "", err
+	}
+	text := string(buffered)
+	_, err = r.Discard(length)
+	return text, err
 }
 
 func readLength(r io.ByteReader) (int, error) {

@@ -68,11 +68,11 @@ func (c *Connector) list(ctx context.Context, l *link, s search, keep func(*entr
 			return connectors.Damaged(vendor, s.step, "the server ignores paging, so the end of the listing cannot be seen (it must support control %s)", ldap.ControlTypePaging)
 		}
 		for _, e := range p.entries {
-			dn := strings.Clone(e.dn)
-			if seen[dn] {
-				return connectors.Damaged(vendor, s.step, "page repeated: %s was listed before", dn)
+			e.dn = strings.Clone(e.dn)
+			if seen[e.dn] {
+				return connectors.Damaged(vendor, s.step, "page repeated: %s was listed before", e.dn)
 			}
-			seen[dn] = true
+			seen[e.dn] = true
 			if err := keep(e); err != nil {
 				return err
 			}

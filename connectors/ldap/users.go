@@ -89,7 +89,7 @@ func (c *Connector) neutral(step string, p profile, e *entry) (person, error) {
 		return person{}, err
 	}
 	a := fields{e}
-	out := person{dn: strings.Clone(e.dn), uid: a.first(uidAttribute), User: connectors.User{
+	out := person{dn: e.dn, uid: a.first(uidAttribute), User: connectors.User{
 		ID: connectors.UserID(id), UserName: a.first(p.names.UserName), Email: a.first(p.names.Email),
 		GivenName: a.first("givenName"), FamilyName: a.first("sn"), DisplayName: a.first("displayName", "cn"),
 		Department: a.first("department", "ou"), Title: a.first("title"), Company: a.first("company", "o"),
@@ -127,14 +127,30 @@ type fields struct{ *entry }
 // replicas give different ones.
 func (f fields) first(names ...string) string {
 	for _, name := range names {
-		if all := f.all(name); len(all) > 0 {
-			return all[0]
+		switch values := f.values(name); len(values) {
+		case 0:
+		case 1:
+			if v := text(values[0]); v != "" {
+				return v
+			}
+		default:
+			if all := f.all(name); len(all) > 0 {
+				return all[0]
+			}
 		}
 	}
 	return ""
 }
 
-// all are an attribute's values in order; bytes that are no text are in base64.
+// text is a value without space around it; bytes that are no text are in base64.
+func text(v string) string {
+	if !utf8.ValidString(v) {
+		return base64.StdEncoding.EncodeToString([]byte(v))
+	}
+	return strings.Clone(strings.TrimSpace(v))
+}
+
+// all are an attribute's values in order.
 func (f fields) all(name string) []string {
 	values := f.values(name)
 	if len(values) == 0 {
@@ -142,11 +158,8 @@ func (f fields) all(name string) []string {
 	}
 	out := make([]string, 0, len(values))
 	for _, v := range values {
-		if !utf8.ValidString(v) {
-			v = base64.StdEncoding.EncodeToString([]byte(v))
-		}
-		if v = strings.TrimSpace(v); v != "" {
-			out = append(out, strings.Clone(v))
+		if v = text(v); v != "" {
+			out = append(out, v)
 		}
 	}
 	slices.Sort(out)

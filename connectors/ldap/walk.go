@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,13 +31,15 @@ type walker struct {
 	byUID  map[string][]connectors.UserID
 	listed bool // ids are everybody; without it people are asked for one by one
 	nodes  map[string]node
+	holder map[string]name // of those that were walked to, a group that holds them
 
 	outside int // members who are elsewhere or neither people nor groups
 }
 
 // newWalker walks among the listed people; nil means that none were listed.
 func newWalker(c *Connector, l *link, p profile, people []person) (*walker, error) {
-	w := &walker{c: c, l: l, p: p, byDN: newIndex(len(people)), byUID: map[string][]connectors.UserID{}, nodes: map[string]node{}, listed: people != nil}
+	w := &walker{c: c, l: l, p: p, byDN: newIndex(len(people)), byUID: map[string][]connectors.UserID{}, nodes: map[string]node{},
+		holder: map[string]name{}, listed: people != nil}
 	for _, u := range people {
 		if !w.byDN.add(u.dn) {
 			return nil, connectors.Damaged(vendor, "listing the people", "%s was listed twice", u.dn)
@@ -68,10 +71,16 @@ func (w *walker) walk(ctx context.Context, start []name) error {
 				return err
 			}
 		}
+		if err := w.checkAbsent(ctx, next, entries); err != nil {
+			return err
+		}
 		var found []name
 		for i := range read {
 			w.sortOut(&read[i])
 			w.nodes[next[i].key] = read[i]
+			for _, m := range read[i].inner {
+				w.holder[m.key] = next[i]
+			}
 			found = append(found, read[i].inner...)
 		}
 		slices.SortFunc(found, func(a, b name) int { return strings.Compare(a.key, b.key) })
@@ -82,6 +91,56 @@ func (w *walker) walk(ctx context.Context, start []name) error {
 		})
 	}
 	return nil
+}
+
+// checkAbsent reads the groups again that hold somebody who is not there. A group that names them still names nobody, or
+// somebody the reader may not see. One that does not has changed in the meantime: what it held was renamed or moved, and the
+// people in that would be missed.
+func (w *walker) checkAbsent(ctx context.Context, asked []name, entries []*entry) error {
+	absent := map[string][]name{} // by the DN of a group that holds them
+	for i, e := range entries {
+		if holder, ok := w.holder[asked[i].key]; ok && e == nil {
+			absent[holder.text] = append(absent[holder.text], asked[i])
+		}
+	}
+	holders := slices.Sorted(maps.Keys(absent))
+	again, err := w.l.readAll(ctx, holders, w.p.members)
+	if err != nil {
+		return err
+	}
+	for i, e := range again {
+		step := "reading the members of " + holders[i]
+		named := map[string]bool{}
+		if e != nil {
+			texts, err := w.members(ctx, step, e)
+			if err != nil {
+				return err
+			}
+			for _, text := range texts {
+				if m, err := memberName(text); err == nil {
+					named[m.key] = true
+				}
+			}
+		}
+		for _, m := range absent[holders[i]] {
+			if !named[m.key] {
+				return fmt.Errorf("ldap: %s: %s: %w (run again)", step, m.text, errChanged)
+			}
+		}
+	}
+	return nil
+}
+
+// members are all values of the attributes that name members by DN.
+func (w *walker) members(ctx context.Context, step string, e *entry) (all []string, err error) {
+	for _, attribute := range w.p.members {
+		values, err := w.values(ctx, step, e, attribute)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, values...)
+	}
+	return all, nil
 }
 
 // sortOut tells the listed people among a group's members from the rest.
@@ -112,16 +171,12 @@ func (w *walker) read(ctx context.Context, n name, e *entry) (node, error) {
 	}
 	step := "reading the members of " + n.text
 	var out node
-	var err error
-	var members, uids []string
-	for _, attribute := range w.p.members {
-		values, err := w.values(ctx, step, e, attribute)
-		if err != nil {
-			return node{}, err
-		}
-		members = append(members, values...)
+	members, err := w.members(ctx, step, e)
+	if err != nil {
+		return node{}, err
 	}
-	if uids, err = w.values(ctx, step, e, memberUID); err != nil {
+	uids, err := w.values(ctx, step, e, memberUID)
+	if err != nil {
 		return node{}, err
 	}
 	switch classes := classesOf(e); {
@@ -201,7 +256,8 @@ func idList(ids []connectors.UserID) string {
 }
 
 // values are all values of an attribute. Active Directory sends the first 1,500 and says so in the attribute's name;
-// the others have to be asked for.
+// the others have to be asked for. Each part begins with the last value of the one before: somebody who leaves the group in
+// the meantime moves somebody else over the border, where nobody would see them.
 func (w *walker) values(ctx context.Context, step string, e *entry, attribute string) ([]string, error) {
 	var out []string
 	for from := 0; ; {
@@ -209,11 +265,20 @@ func (w *walker) values(ctx context.Context, step string, e *entry, attribute st
 		if err != nil {
 			return nil, connectors.Damaged(vendor, step, "%v", err)
 		}
+		if from > 0 {
+			switch {
+			case part[0] != out[from]:
+				return nil, fmt.Errorf("ldap: %s: %w (run again)", step, errChanged)
+			case len(part) == 1 && !end:
+				return nil, connectors.Damaged(vendor, step, "the values of %s do not end", attribute)
+			}
+			part = part[1:]
+		}
 		out = append(out, part...)
 		if end {
 			return out, nil
 		}
-		from = len(out)
+		from = len(out) - 1
 		if e, err = w.l.read(ctx, e.dn, fmt.Sprintf("%s;range=%d-*", attribute, from)); err != nil {
 			return nil, err
 		}
@@ -231,8 +296,8 @@ func rangeOf(e *entry, attribute string, from int) (values []string, end bool, e
 			continue
 		}
 		if !ranged {
-			if len(a.values) == 0 && from == 0 {
-				continue // beside the first range the whole attribute comes too, empty
+			if len(a.values) == 0 {
+				continue // beside a range the whole attribute may come too, empty
 			}
 			return a.values, true, nil
 		}
@@ -241,7 +306,7 @@ func rangeOf(e *entry, attribute string, from int) (values []string, end bool, e
 		if first, err := strconv.Atoi(low); !ok || !cut || err != nil || first != from {
 			return nil, false, fmt.Errorf("values from %d on were asked for, and %s came", from, a.name)
 		}
-		if high == "*" {
+		if high == "*" && (len(a.values) > 0 || from == 0) {
 			return a.values, true, nil
 		}
 		if last, err := strconv.Atoi(high); err != nil || len(a.values) == 0 || last-from+1 != len(a.values) {

@@ -240,6 +240,7 @@ func BenchmarkFetch(b *testing.B) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6/float64(len(snap.Users))*100_000, "MB-kept/100k-users")
+	runtime.KeepAlive(snap)
 	requests := float64(c.Stats().Requests) / float64(reads)
 	b.ReportMetric(float64(len(people)), "users/op")
 	b.ReportMetric(requests, "requests/op")

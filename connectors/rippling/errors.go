@@ -70,9 +70,13 @@ func (c *client) remedy(at endpoint, a *wire.Answer) string {
 // outage is the error after the last try.
 func outage(at endpoint, a *wire.Answer, err error) error {
 	e := &connectors.Error{Directory: vendor, Step: at.step, Remedy: "check the base URL and the network, then status.rippling.com; run again"}
-	if err != nil {
+	switch {
+	case err != nil:
 		e.Summary = wire.Trouble(err)
-	} else {
+		if connectors.Unreachable(err) {
+			e.Err = connectors.ErrUnreachable
+		}
+	default:
 		e.Status, e.Summary = a.Status, "the server is in trouble"
 	}
 	e.Summary += fmt.Sprintf(", %d times in a row", maxTries)

@@ -29,6 +29,12 @@ func (c *Connector) units(ctx context.Context, l listing) (map[string]*unit, err
 		}
 		out[u.ID] = u
 	}
+	for _, u := range all {
+		if c.opts.Nested && u.ParentID != "" && out[u.ParentID] == nil {
+			return nil, fmt.Errorf("rippling: %s: %s stands below %s, which is not listed (run again; if it stays, let the token see all of them): %w",
+				l.step, u.ID, u.ParentID, errChanged)
+		}
+	}
 	return out, nil
 }
 

@@ -111,7 +111,7 @@ func (c *client) checkRedacted(l listing, metas ...meta) error {
 			if !slices.Contains(l.fields, field) && !slices.Contains(c.attributes, field) {
 				continue
 			}
-			return &connectors.Error{Directory: vendor, Status: http.StatusOK, Step: l.step,
+			return &connectors.Error{Directory: vendor, Status: http.StatusOK, Step: l.step, Err: connectors.ErrRefused,
 				Summary: strings.TrimRight(fmt.Sprintf("the field %s is redacted: %s", r.Name, r.Reason), ": "),
 				Remedy:  fmt.Sprintf("let the API token see this field and grant it %s; %s", l.scope, whereToken)}
 		}

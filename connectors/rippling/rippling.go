@@ -225,6 +225,9 @@ func (c *Connector) readStaff(ctx context.Context) (staff, error) {
 	if err := s.employ(workers); err != nil {
 		return staff{}, err
 	}
+	if err := s.checkTeams(workers); err != nil {
+		return staff{}, err
+	}
 	s.units = c.groupUnits(s)
 	s.members = c.members(s)
 	return s, nil
@@ -250,6 +253,30 @@ func (s *staff) employ(workers []*worker) error {
 	}
 	for _, ws := range s.workers {
 		slices.SortFunc(ws, (*worker).compare)
+	}
+	return nil
+}
+
+// checkTeams does not believe a listing of teams that lacks one with people in it, nor workers of whom none says in which
+// teams they are: either would empty teams.
+func (s *staff) checkTeams(workers []*worker) error {
+	if s.teams == nil {
+		return nil
+	}
+	told := len(s.teams) == 0 || len(workers) == 0
+	for _, w := range workers {
+		told = told || w.TeamIDs != nil
+		for _, id := range w.TeamIDs {
+			if s.teams[id] == nil && w.Status != terminated {
+				return fmt.Errorf("rippling: worker %s is in team %s, which is not listed (run again; if it stays, let the token see every team): %w",
+					w.ID, id, errChanged)
+			}
+		}
+	}
+	if !told {
+		return &connectors.Error{Directory: vendor, Status: http.StatusOK, Step: workerListing.step, Err: connectors.ErrDamaged,
+			Summary: "no worker says in which teams they are",
+			Remedy:  "let the API token see teams_id of workers, put somebody into a team, or set groups: departments"}
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestALeaverStaysInSight(t *testing.T) {
 }
 
 func TestDamagedAnswers(t *testing.T) {
-	u1, w1 := object{"id": "u1", "active": true}, object{"id": "w1", "user_id": "u1", "status": "ACTIVE"}
+	u1, w1 := object{"id": "u1", "active": true}, object{"id": "w1", "user_id": "u1", "status": "ACTIVE", "teams_id": []string{}}
 	tests := map[string]struct {
 		path   string
 		answer any

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -133,7 +134,10 @@ func (c *Connector) walk(ctx context.Context, d *directory, ids []string, fresh 
 			}
 			g.Go(func() error {
 				group, err := c.client.Group(ctx, id)
+				_, listed := d.groups[id]
 				switch {
+				case scimclient.Gone(err) && listed:
+					return fmt.Errorf("scim: group %s is listed and then not there, so its members are not known (run again; if it stays, let this credential read every group by itself)", id)
 				case scimclient.Gone(err):
 					c.log.Warn("a group is named and cannot be read, so its members are left out", "group", id)
 					round[i] = direct{gone: true}
@@ -174,7 +178,7 @@ func (c *Connector) split(d *directory, g scimclient.Group) direct {
 	for _, m := range g.Members {
 		_, known := d.groups[m.Value]
 		switch {
-		case m.Type == "Group" || m.Type == "" && known:
+		case strings.EqualFold(m.Type, "Group") || known && !strings.EqualFold(m.Type, "User"):
 			out.groups = append(out.groups, m.Value)
 		default:
 			out.people = append(out.people, connectors.UserID(m.Value))

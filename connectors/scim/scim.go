@@ -175,6 +175,10 @@ func plain(err error) error {
 	if e, ok := errors.AsType[*connectors.Error](err); ok {
 		return e
 	}
+	if connectors.Unreachable(err) {
+		return &connectors.Error{Directory: vendor, Step: "asking the server", Err: connectors.ErrUnreachable, Summary: err.Error(),
+			Remedy: "check url and the network, and that the server's certificate is signed by an authority this machine trusts"}
+	}
 	e, ok := errors.AsType[*scimclient.Error](err)
 	if !ok {
 		return fmt.Errorf("scim: %w", err)
