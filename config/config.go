@@ -39,6 +39,7 @@ type Config struct {
 	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`
 	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
 	Health      Health   `json:"health" doc:"Where the daemon answers probes."`
+	HA          HA       `json:"ha" doc:"Which of several replicas runs the cycles."`
 
 	// Notes are remarks of Load that are no problems, such as a trailing slash that was removed.
 	Notes []string `json:"-"`
@@ -228,6 +229,10 @@ func Default() *Config {
 		Removals: RemovalsApply,
 		State:    State{Path: "rootly-idp-sync.db", Keep: "90d"},
 		Health:   Health{Listen: ":8081"},
+		HA: HA{
+			Mode: HANone, Lease: "rootly-idp-sync",
+			LeaseDuration: Duration(60 * time.Second), RenewDeadline: Duration(40 * time.Second), RetryPeriod: Duration(15 * time.Second),
+		},
 	}
 }
 

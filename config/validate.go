@@ -36,6 +36,7 @@ func (l *loader) validate() {
 	l.state()
 	l.onCall()
 	l.deleteAfter()
+	l.ha()
 }
 
 // deleteAfter checks the last step of leaving, which cannot be taken back.
