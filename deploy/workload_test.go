@@ -186,7 +186,7 @@ func TestWorkloads(t *testing.T) {
 				case "Deployment":
 					workloads++
 					checkPod(t, o.Spec.Template.Spec, elects)
-					if o.Spec.Replicas > 1 && !(shared && strings.Contains(config, "\nha:")) {
+					if o.Spec.Replicas > 1 && !(shared && strings.Contains("\n"+config, "\nha:")) {
 						t.Errorf("%d replicas share nothing", o.Spec.Replicas)
 					}
 					if o.Spec.Replicas == 1 && o.Spec.Strategy.Type != "Recreate" {

@@ -84,7 +84,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (eq .Values.mode "cronjob") (not $config.schedule) }}
 {{- $_ := set $config "schedule" .Values.cronjob.schedule }}
 {{- end }}
-{{- if eq (include "sync.ha" .) "kubernetes" }}
+{{- if ne (include "sync.ha" .) "none" }}
 {{- $_ := set $config "ha" (merge $config.ha (dict "lease" (include "sync.fullname" .))) }}
 {{- end }}
 {{- toYaml $config }}
@@ -105,6 +105,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if and (eq $ha "kubernetes") (ne .Values.mode "deployment") }}
 {{- fail "config.ha.mode: kubernetes is for mode: deployment; a CronJob's runs are kept apart by the writer's lock of the state" }}
+{{- end }}
+{{- if dig "ha" "namespace" "" .Values.config }}
+{{- fail "config.ha.namespace: the Lease is where the release is, and the chart's role with it; leave it out" }}
 {{- end }}
 {{- if and .Values.podDisruptionBudget.enabled (le (int .Values.replicas) (int .Values.podDisruptionBudget.minAvailable)) }}
 {{- fail "podDisruptionBudget: with no more replicas than minAvailable no node could ever be drained" }}
