@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"errors"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -65,16 +66,18 @@ type Site struct {
 	Metrics *Metrics
 	live    Live
 
-	guard  atomic.Pointer[guard] // who may, as configured last
-	seen   atomic.Pointer[Seen]
-	roster rosterCache
+	guard   atomic.Pointer[guard] // who may, as configured last
+	seen    atomic.Pointer[Seen]
+	roster  rosterCache
+	streams atomic.Int32
 
-	logins   logins
-	sessions sessions
-	limits   limits
-	handler  http.Handler
-	stop     chan struct{} // closed when serving ends: streams end with it
-	stopping sync.Once
+	logins    logins
+	sessions  sessions
+	limits    limits
+	handler   http.Handler
+	templates map[string]*template.Template
+	stop      chan struct{} // closed when serving ends: streams end with it
+	stopping  sync.Once
 }
 
 // New returns a Site that knows nothing yet: Use gives it a pipeline, Configure says who may see it.
@@ -87,6 +90,7 @@ func New(o Options) *Site {
 	}
 	s := &Site{
 		daemon: o.Daemon, log: o.Log, now: o.Now, build: o.Build, Metrics: NewMetrics(o.Build), stop: make(chan struct{}),
+		templates: parseTemplates(o.Now),
 	}
 	s.Metrics.registry.MustRegister(gaugeCollector{s})
 	s.handler = s.routes()
