@@ -205,6 +205,7 @@ func (l *loader) resolve(dir string) {
 		paths = append(paths, &file.Path, &file.GroupsPath)
 	}
 	paths = append(paths, l.notifyPaths()...)
+	paths = append(paths, l.httpPaths()...)
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
