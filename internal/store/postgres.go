@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,6 +26,9 @@ type postgres struct {
 	files fs.FS
 	pool  *sql.DB
 	ttl   time.Duration
+
+	writer string // random: this process's row of commits
+	number int64  // of the writer's latest transaction; used by the writer alone
 
 	mu   sync.Mutex
 	seen map[string]int64 // by lineage, the newest cycle that this process knows
@@ -52,7 +57,7 @@ func newPostgres(dsn string, o Options) (*postgres, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
-	p := &postgres{seen: map[string]int64{}, where: fmt.Sprintf("%s@%s/%s", cfg.User, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database), ttl: WriterTTL}
+	p := &postgres{writer: rand.Text(), seen: map[string]int64{}, where: fmt.Sprintf("%s@%s/%s", cfg.User, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database), ttl: WriterTTL}
 	if p.files, err = migrationsOf("postgres"); err != nil {
 		return nil, err
 	}
@@ -80,7 +85,16 @@ func (p *postgres) readOnly() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 }
 
-func (p *postgres) close() error { return p.pool.Close() }
+// abandoned is when a row of commits belongs to no process any more.
+const abandoned = 24 * time.Hour
+
+func (p *postgres) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// Rows that stay, because the server is away or the process was killed, go with a later close.
+	_, _ = p.pool.ExecContext(ctx, `DELETE FROM commits WHERE writer = $1 OR at < $2`, p.writer, millis(time.Now().Add(-abandoned)))
+	return p.pool.Close()
+}
 
 // prepare makes the schema and its tables, or brings them up to date. Several processes may do so at once.
 func (p *postgres) prepare(ctx context.Context) error {
@@ -158,19 +172,20 @@ func (p *postgres) begin(t *tx, fence *Lease) (id string, err error) {
 			return "", err
 		}
 	}
-	err = t.row(`SELECT CAST(pg_current_xact_id() AS text)`, nil, []any{&id})
-	return id, err
+	p.number++
+	id = strconv.FormatInt(p.number, 10)
+	return id, t.exec(mark+`number = excluded.number, at = excluded.at`, p.writer, p.number, millis(time.Now()))
 }
 
+// mark is set by every transaction of the writer: its row says which one was the last to be committed. The server's own
+// transaction numbers prove nothing, for one that crashes gives out again those that it had not yet put on the disk.
+const mark = `INSERT INTO commits (writer, number, at) VALUES ($1, $2, $3) ON CONFLICT (writer) DO UPDATE SET `
+
+// committed waits for the row, and so for a transaction that the server has not yet ended.
 func (p *postgres) committed(t *tx, id string) (bool, error) {
-	var status sql.NullString
-	if err := t.row(`SELECT pg_xact_status(CAST(CAST($1 AS text) AS xid8))`, []any{id}, []any{&status}); err != nil {
-		return false, err
-	}
-	if status.String == "in progress" {
-		return false, errors.New("the server has not yet ended a transaction whose connection broke")
-	}
-	return status.String == "committed", nil
+	var number int64
+	err := t.row(mark+`at = excluded.at RETURNING commits.number`, []any{p.writer, 0, millis(time.Now())}, []any{&number})
+	return strconv.FormatInt(number, 10) == id, err
 }
 
 func (p *postgres) away(err error) bool {

@@ -160,3 +160,11 @@ CREATE TABLE leases (
     since   TIMESTAMPTZ NOT NULL,
     expires TIMESTAMPTZ NOT NULL -- by the server's clock
 );
+
+-- One row for each process that writes: which of its transactions was the last to be committed. It answers for a COMMIT
+-- whose answer was lost.
+CREATE TABLE commits (
+    writer TEXT   NOT NULL PRIMARY KEY, -- random
+    number BIGINT NOT NULL,
+    at     BIGINT NOT NULL
+);
