@@ -115,7 +115,7 @@ func content(path string) []byte {
 	case strings.HasSuffix(path, "dsn"):
 		return []byte("postgres://sync:secret@127.0.0.1:5432/sync")
 	}
-	return []byte("secret\n")
+	return []byte("a-secret-that-is-long-enough-for-a-page\n")
 }
 
 // fromEnvironment are the variables of a Secret that is given as the environment.

@@ -68,7 +68,7 @@ func TestChartRefuses(t *testing.T) {
 		"scraping what answers without metrics": {"deployment", "serviceMonitor.enabled=true", "config.health.metrics: true"},
 		"being killed before the grace is over": {"deployment", "terminationGracePeriodSeconds=60", "longer than config.grace"},
 		"a grace that cannot be compared":       {"deployment", "config.grace=1m30s", "whole seconds or minutes"},
-		"probes that kubelet cannot reach":      {"deployment", "config.health.listen=127.0.0.1:8081", "nothing outside of the container can reach it"},
+		"probes that kubelet cannot reach":      {"deployment", "config.health.listen=127.0.0.1:8081", "no probe reaches it"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

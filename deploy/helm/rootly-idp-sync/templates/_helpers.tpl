@@ -54,25 +54,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- dig "ha" "mode" "none" .Values.config }}
 {{- end }}
 
-{{/* The number of the port of an address, :8081. Loopback is where neither kubelet nor a Service gets to. */}}
-{{- define "sync.port" -}}
-{{- $host := regexReplaceAll ":[0-9]+$" .address "" }}
-{{- if has $host (list "127.0.0.1" "localhost" "[::1]") }}
-{{- fail (printf "config.%s: on %s nothing outside of the container can reach it; write %s" .key .address (regexFind ":[0-9]+$" .address)) }}
-{{- end }}
-{{- regexFind "[0-9]+$" .address }}
+{{/* Whether an address is on loopback, where neither kubelet nor a Service gets to. */}}
+{{- define "sync.loopback" -}}
+{{- if has (regexReplaceAll ":[0-9]+$" . "") (list "127.0.0.1" "localhost" "[::1]") }}yes{{ end }}
 {{- end }}
 
 {{/* The port of the probes; empty when they are switched off. */}}
 {{- define "sync.healthPort" -}}
 {{- $address := dig "health" "listen" ":8081" .Values.config }}
-{{- if $address }}{{ include "sync.port" (dict "key" "health.listen" "address" $address) }}{{ end }}
+{{- if include "sync.loopback" $address }}
+{{- fail (printf "config.health.listen: on %s no probe reaches it; write %s" $address (regexFind ":[0-9]+$" $address)) }}
+{{- end }}
+{{- regexFind "[0-9]+$" $address }}
 {{- end }}
 
-{{/* The port of the page; empty when there is none. */}}
+{{/* The port of the page; empty when there is none, or only for kubectl port-forward. */}}
 {{- define "sync.httpPort" -}}
-{{- $address := dig "http" "listen" "" .Values.config }}
-{{- if $address }}{{ include "sync.port" (dict "key" "http.listen" "address" $address) }}{{ end }}
+{{- $address := dig "http" "listen" "127.0.0.1:8080" .Values.config }}
+{{- if not (include "sync.loopback" $address) }}
+{{- regexFind "[0-9]+$" $address }}
+{{- end }}
 {{- end }}
 
 {{/* The configuration as the program reads it: the values, with what only the chart knows. */}}
