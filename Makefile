@@ -108,10 +108,20 @@ test-image: ## build the image twice and run it, as root; TAGS= builds it with t
 	TAGS='$(subst -tags ,-tags=,$(TAGS))' deploy/image/test
 
 .PHONY: snapshot
-snapshot: $(GORELEASER) ## build what a release has into ./dist; TAGS=-tags\ noentra unless given, ARGS=--single-target for this machine alone
+snapshot: $(GORELEASER) ## build what a release has into ./dist; TAGS= with the Graph SDK too, ARGS=--single-target for this machine alone
 	TAGS=$(lastword $(TAGS)) $(GORELEASER) release --snapshot --clean --skip=publish,sign$(if $(shell command -v syft),,$(comma)sbom) $(ARGS)
 
+.PHONY: snapshot-check
+snapshot-check: $(GORELEASER) ## check the description of a release, and build what it has for this machine
+	$(GORELEASER) check
+	TAGS=$(lastword $(TAGS)) $(GORELEASER) build --snapshot --clean --single-target
+
 comma = ,
+
+# Where TOOL, such as HELM, is or will be.
+.PHONY: tool
+tool:
+	@echo '$($(TOOL))'
 
 $(HELM):
 	GOBIN=$(CACHE) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)

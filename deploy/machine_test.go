@@ -64,7 +64,7 @@ func TestUnits(t *testing.T) {
 	if !slices.Contains(daemon, "Type=notify") {
 		t.Error("the type of the daemon's unit is another one")
 	}
-	sandbox := func(unit []string) []string { return unit[slices.Index(unit, "DynamicUser=yes"):] }
+	sandbox := func(unit []string) []string { return unit[slices.Index(unit, "User=rootly-idp-sync"):] }
 	if diff := cmp.Diff(sandbox(daemon), sandbox(once)); diff != "" {
 		t.Errorf("the units have different sandboxes (-daemon +once):\n%s", diff)
 	}
