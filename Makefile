@@ -91,7 +91,7 @@ cross: ## compile for the other systems of a release
 
 .PHONY: test-helm
 test-helm: $(HELM) ## lint and render the chart; UPDATE=-update writes the renderings anew
-	HELM=$(HELM) go test -tags 'noentra helm' ./deploy $(UPDATE)
+	HELM=$(HELM) go test -count=1 -tags 'noentra helm' ./deploy $(UPDATE)
 
 .PHONY: test-alerts
 test-alerts: $(PROMTOOL) ## check the alert rules, and see each of them fire

@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	_ "github.com/rootly-idp-sync/rootly-idp-sync/internal/app" // so that a changed command line is no cached result
 )
 
 // binary is the program, built without the Graph SDK.

@@ -48,21 +48,9 @@ spec:
         {{- end }}
         - --config=/etc/rootly-idp-sync/rootly-idp-sync.yaml
         - --log-format=json
-      {{- if or .Values.extraEnv (eq (include "sync.ha" .) "kubernetes") }}
+      {{- with .Values.extraEnv }}
       env:
-        {{- if eq (include "sync.ha" .) "kubernetes" }}
-        - name: POD_NAME
-          valueFrom:
-            fieldRef:
-              fieldPath: metadata.name
-        - name: POD_NAMESPACE
-          valueFrom:
-            fieldRef:
-              fieldPath: metadata.namespace
-        {{- end }}
-        {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
-        {{- end }}
       {{- end }}
       {{- with .Values.secrets.env }}
       envFrom:
