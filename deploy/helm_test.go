@@ -65,6 +65,7 @@ func TestChartRefuses(t *testing.T) {
 		"an election of CronJobs":               {"cronjob-postgres", "config.ha.mode=kubernetes", "is for mode: deployment"},
 		"a budget that blocks every drain":      {"deployment", "podDisruptionBudget.enabled=true", "could ever be drained"},
 		"a service before nothing":              {"cronjob", "service.enabled=true", "needs mode: deployment"},
+		"a service before no listener":          {"deployment", "service.enabled=true,config.health.listen=", "nothing listens"},
 		"scraping what answers without metrics": {"deployment", "serviceMonitor.enabled=true", "config.health.metrics: true"},
 		"being killed before the grace is over": {"deployment", "terminationGracePeriodSeconds=60", "longer than config.grace"},
 		"a grace that cannot be compared":       {"deployment", "config.grace=1m30s", "whole seconds or minutes"},

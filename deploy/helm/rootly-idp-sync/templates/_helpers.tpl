@@ -116,8 +116,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.service.enabled (ne .Values.mode "deployment") }}
 {{- fail "service.enabled needs mode: deployment; a CronJob answers nobody" }}
 {{- end }}
-{{- if and .Values.serviceMonitor.enabled (not (and .Values.service.enabled (dig "health" "metrics" false .Values.config))) }}
-{{- fail "serviceMonitor.enabled needs service.enabled and config.health.metrics: true" }}
+{{- if and .Values.service.enabled (not (include "sync.healthPort" .)) (not (include "sync.httpPort" .)) }}
+{{- fail "service.enabled: nothing listens, give config.health.listen or config.http.listen an address that is not on loopback" }}
+{{- end }}
+{{- if and .Values.serviceMonitor.enabled (not (and .Values.service.enabled (include "sync.healthPort" .) (dig "health" "metrics" false .Values.config))) }}
+{{- fail "serviceMonitor.enabled needs service.enabled, config.health.listen and config.health.metrics: true" }}
 {{- end }}
 {{- $grace := default "25s" .Values.config.grace | toString }}
 {{- if not (regexMatch "^[0-9]+(s|m)$" $grace) }}
