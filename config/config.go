@@ -231,10 +231,7 @@ func Default() *Config {
 		State:    State{Path: "rootly-idp-sync.db", Keep: "90d"},
 		HTTP:     HTTP{Listen: DefaultHTTPListen},
 		Health:   Health{Listen: ":8081"},
-		HA: HA{
-			Mode: HANone, Lease: "rootly-idp-sync",
-			LeaseDuration: Duration(60 * time.Second), RenewDeadline: Duration(40 * time.Second), RetryPeriod: Duration(15 * time.Second),
-		},
+		HA:       HA{Mode: HANone},
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 	"time"
 )
@@ -37,13 +38,12 @@ var (
 
 // ha checks the choice of the leader and the times that hang together.
 func (l *loader) ha() {
-	h, state := l.cfg.HA, l.cfg.State
+	h, state := &l.cfg.HA, l.cfg.State
 	if h.Mode == HANone {
-		if !l.haUseless("lease", "namespace", "kubeconfig", "lease_duration", "renew_deadline", "retry_period") {
-			l.cfg.HA = HA{Mode: HANone}
-		}
+		l.haUseless("lease", "namespace", "kubeconfig", "lease_duration", "renew_deadline", "retry_period")
 		return
 	}
+	h.complete()
 	switch {
 	case state.None:
 		l.problem("ha.mode", "is "+string(h.Mode)+", which needs a ledger that all replicas share, and state is none", "give state a dsn, or write ha.mode: none and run one replica")
@@ -54,17 +54,25 @@ func (l *loader) ha() {
 		l.problem("ha.lease", "is no name of a lease", "write lower-case letters, digits and -, such as rootly-idp-sync")
 	}
 	if h.Mode == HAPostgres {
-		if !l.haUseless("namespace", "kubeconfig", "renew_deadline") {
-			l.cfg.HA.RenewDeadline = 0
-		}
+		l.haUseless("namespace", "kubeconfig", "renew_deadline")
 	} else if h.Namespace != "" && !objectName.MatchString(h.Namespace) {
 		l.problem("ha.namespace", "is no name of a namespace", "write lower-case letters, digits and -")
 	}
 	l.haTimes(h)
 }
 
-// haUseless refuses those of the keys that are given, since the mode does not look at them, and tells whether there are any.
-func (l *loader) haUseless(keys ...string) (found bool) {
+// complete sets the defaults, which other modes than none have.
+func (h *HA) complete() {
+	h.Lease = cmp.Or(h.Lease, "rootly-idp-sync")
+	h.LeaseDuration = cmp.Or(h.LeaseDuration, Duration(60*time.Second))
+	h.RetryPeriod = cmp.Or(h.RetryPeriod, Duration(15*time.Second))
+	if h.Mode == HAKubernetes {
+		h.RenewDeadline = cmp.Or(h.RenewDeadline, Duration(40*time.Second))
+	}
+}
+
+// haUseless refuses those of the keys that are given, since the mode does not look at them.
+func (l *loader) haUseless(keys ...string) {
 	remedy := "remove it, or write ha.mode: kubernetes"
 	if l.cfg.HA.Mode == HANone {
 		remedy += " or postgres"
@@ -72,13 +80,11 @@ func (l *loader) haUseless(keys ...string) (found bool) {
 	for _, key := range keys {
 		if _, given := l.origins["ha."+key]; given {
 			l.problem("ha."+key, "has no meaning for ha.mode "+string(l.cfg.HA.Mode), remedy)
-			found = true
 		}
 	}
-	return found
 }
 
-func (l *loader) haTimes(h HA) {
+func (l *loader) haTimes(h *HA) {
 	if h.RetryPeriod < minRetry {
 		l.problem("ha.retry_period", "is too short", "write 200ms or more; 15s is the default")
 	}
