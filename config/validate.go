@@ -33,9 +33,11 @@ func (l *loader) validate() {
 	l.target()
 	l.rootly()
 	l.notify()
+	l.http()
 	l.state()
 	l.onCall()
 	l.deleteAfter()
+	l.ha()
 }
 
 // deleteAfter checks the last step of leaving, which cannot be taken back.

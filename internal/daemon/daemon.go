@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,10 @@ type Settings struct {
 	RunAtStart   bool
 	Grace        time.Duration
 	HealthListen string // "" serves nothing
-	Fingerprint  string // differs when anything of the configuration does, secrets included
+	Metrics      bool   // beside health
+	// Fixed are values, by their keys in the configuration, that only a restart changes.
+	Fixed       map[string]string
+	Fingerprint string // differs when anything of the configuration does, secrets included
 }
 
 // A Watch is told how far a cycle is. Its functions are called one at a time.
@@ -60,6 +64,7 @@ type Ended struct {
 	Err        error
 	Result     Result
 	At         time.Time
+	Took       time.Duration
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one
 	Next       time.Time             // when the next cycle begins, zero when none does
@@ -75,6 +80,13 @@ type Options struct {
 	Now    func() time.Time    // time.Now when nil; the wall clock decides when a cycle is due
 	Jitter func() float64      // from 0 to below 1; random when nil
 	Env    func(string) string // os.Getenv when nil; where systemd says that it listens
+	// Serve begins to serve whatever shows the daemon to people, once the first configuration is open; stop is called before
+	// the last one is closed. It may be nil.
+	Serve func() (stop func(), err error)
+	// Metrics are served beside health where Settings.Metrics says so. It may be nil.
+	Metrics http.Handler
+	// Ended is told of every cycle that ended, before anybody is notified. It may be nil.
+	Ended func(ctx context.Context, e Ended)
 }
 
 // A Daemon is one run of the program as a service. Its exported methods are safe for concurrent use.
@@ -101,7 +113,8 @@ type Daemon struct {
 	looked     time.Time // when the files were looked at last
 	quarantine *reconcile.Quarantine
 	unrecorded bool     // the store has another quarantine, or none
-	listen     string   // where health is served
+	listen     string // where health is served
+	fixed      map[string]string
 	files      []string // of the configuration
 	loaded     contents // of files, when they were loaded last
 	changed    contents // of files, when they were last seen to differ
@@ -161,6 +174,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer stopHealth()
+	if d.o.Serve != nil {
+		stop, err := d.o.Serve()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	stopWatchdog := d.supervisor.watch(d.alive)
 	defer stopWatchdog()
 
@@ -220,7 +240,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	}
 	d.remember(files, nil)
 	d.replace(setup)
-	d.listen = setup.Settings.HealthListen
+	d.listen, d.fixed = setup.Settings.HealthListen, setup.Settings.Fixed
 	m := setup.Memory
 	data, err := m.Recall(ctx, StateKey)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -113,6 +114,12 @@ func (d *Daemon) reload(ctx context.Context) {
 	if d.listen != s.HealthListen {
 		restart = append(restart, "health.listen")
 	}
+	for key, value := range d.fixed {
+		if s.Fixed[key] != value {
+			restart = append(restart, key)
+		}
+	}
+	slices.Sort(restart)
 	d.board.update(func(st *State) {
 		st.ReloadError, st.RestartNeeded, st.Mode, st.Config, st.Next = "", restart, s.Mode, s.Fingerprint, d.due
 	})
