@@ -112,7 +112,7 @@ type Daemon struct {
 	seen       time.Time // the wall clock at the last turn
 	looked     time.Time // when the files were looked at last
 	quarantine *reconcile.Quarantine
-	unrecorded bool     // the store has another quarantine, or none
+	unrecorded bool   // the store has another quarantine, or none
 	listen     string // where health is served
 	fixed      map[string]string
 	files      []string // of the configuration
