@@ -25,6 +25,9 @@ type Options struct {
 	Transport http.RoundTripper // [a clone of http.DefaultTransport]
 	Log       *slog.Logger      // [silent]
 	UserAgent string            // ["rootly-idp-sync"]
+	// Allow is asked right before each request that may change something, repetitions included. Its error keeps the request
+	// from being sent; see WithheldError. [everything is allowed]
+	Allow func() error
 
 	// MaxRate is the number of requests a second that pacing may reach; 0 lifts the limit.
 	MaxRate float64
@@ -85,6 +88,9 @@ func New(o Options) (*Client, error) {
 	setDefault(&o.WaitBudget, 15*time.Minute)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Allow == nil {
+		o.Allow = func() error { return nil }
 	}
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()

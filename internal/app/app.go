@@ -63,6 +63,8 @@ type app struct {
 	flags   flags
 	log     *slog.Logger
 	palette reconcile.Palette
+	// allow is asked before each write to Rootly; nil outside the daemon.
+	allow func() error
 	// stateless is what state: none remembers: a configuration that is loaded again goes on with it.
 	stateless *store.Memory
 	service   atomic.Bool // nobody watches: what would be told to them goes to the log

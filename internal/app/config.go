@@ -71,7 +71,7 @@ its key and what to do. Nothing is sent.
 			if _, err := a.openSource(cfg, rules); err != nil {
 				return err
 			}
-			target, err := openTarget(cfg, a.log)
+			target, err := openTarget(cfg, a.log, a.allow)
 			if err != nil {
 				return err
 			}

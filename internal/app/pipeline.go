@@ -160,11 +160,12 @@ func (a *app) openSource(cfg *config.Config, rules *reconcile.Rules) (connectors
 	return src, nil
 }
 
-func openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error) {
+// openTarget makes the client that writes. allow, if there is one, is asked before each write.
+func openTarget(cfg *config.Config, log *slog.Logger, allow func() error) (*scimclient.Client, error) {
 	o := scimclient.Options{
 		BaseURL: cfg.Target.URL, AllowHTTP: cfg.Target.AllowHTTP, Token: cfg.Target.Token.Reveal,
 		MaxRate: cfg.Target.MaxRate, Concurrency: cfg.Target.Concurrency,
-		Log: log.With("side", "target"), UserAgent: "rootly-idp-sync/" + readBuild().Version,
+		Allow: allow, Log: log.With("side", "target"), UserAgent: "rootly-idp-sync/" + readBuild().Version,
 	}
 	if cfg.Target.CAFile != "" {
 		t, err := trusting(cfg.Target.CAFile)
@@ -247,7 +248,7 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 	if p.source, err = a.openSource(cfg, rules); err != nil {
 		return nil, err
 	}
-	if p.target, err = openTarget(cfg, a.log); err != nil {
+	if p.target, err = openTarget(cfg, a.log, a.allow); err != nil {
 		return nil, err
 	}
 	if p.pager, err = openPager(cfg, a.log); err != nil {
@@ -276,7 +277,7 @@ func (a *app) openStore(ctx context.Context, cfg *config.Config, source connecto
 }
 
 func (a *app) storeOptions(cfg *config.Config, tenant string) store.Options {
-	return store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, Log: a.log, Now: a.now}
+	return store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, LockTTL: cfg.HA.LeaseDuration.Std(), Log: a.log, Now: a.now}
 }
 
 // kept is the pipeline's state file, for verbs about what earlier runs left.

@@ -32,6 +32,9 @@ between two cycles. SIGUSR1 begins a cycle now. Logs go to standard error: text 
 elsewhere. --log-level is info unless given.
 
 With --once it runs one cycle and ends, as a CronJob wants it; a quarantine is heeded.
+
+With ha.mode several replicas choose one that runs the cycles; the others stand by. One that loses the lead
+sends nothing more and ends with code 1, for its supervisor to start it again.
 ` + exitHelp + `0 stopped in good order; 1 failed; with --once those of sync.`,
 		Example: `  rootly-idp-sync run
   rootly-idp-sync run --once --log-format json`,
@@ -41,6 +44,7 @@ With --once it runs one cycle and ends, as a CronJob wants it; a quarantine is h
 				return err
 			}
 			d := daemon.New(daemon.Options{Load: a.loadDaemon, Log: a.log, Now: a.now})
+			a.allow = d.Allow
 			if once {
 				return a.runOnce(cmd.Context(), d)
 			}
@@ -137,10 +141,11 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	return &daemon.Setup{
 		Settings: daemon.Settings{
 			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: cfg.Health.Listen,
-			Fingerprint: cfg.Fingerprint(),
+			Fingerprint: cfg.Fingerprint(), Election: fmt.Sprint(cfg.HA), ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
 		},
 		Memory: p.memory,
 		Notify: tell,
+		Elect:  a.elector(cfg),
 		Close:  p.close,
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{

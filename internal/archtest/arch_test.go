@@ -18,8 +18,9 @@ const module = "github.com/rootly-idp-sync/rootly-idp-sync/"
 // nothing of ours. Tests may import more.
 var allowed = map[string][]string{
 	"cmd/rootly-idp-sync": {"internal/app", "config", "connectors", "connectors/..."},
-	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/store", "internal/notify", "internal/rootly", "internal/sim"},
+	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/leader", "internal/store", "internal/notify", "internal/rootly", "internal/sim"},
 	"internal/daemon":     {"config", "connectors", "reconcile", "internal/store", "internal/notify", "internal/rootly"},
+	"internal/leader":     {"internal/daemon", "internal/store"},
 	"internal/store":      {"connectors", "reconcile"},
 	"internal/rootly":     {"connectors", "connectors/wire", "reconcile"},
 	"internal/notify":     {"reconcile"},
@@ -40,6 +41,8 @@ var homes = map[string]string{
 	"github.com/go-ldap/":               "connectors/ldap",
 	"github.com/go-asn1-ber/":           "connectors/ldap",
 	"github.com/jackc/pgx":              "internal/store",
+	"k8s.io/":                           "internal/leader",
+	"github.com/go-logr/":               "internal/leader",
 	"modernc.org/sqlite":                "internal/store",
 	"github.com/pressly/goose":          "internal/store",
 	"github.com/spf13/viper":            "config",
