@@ -40,7 +40,7 @@ type KubernetesOptions struct {
 type Kubernetes struct {
 	o    KubernetesOptions
 	lock resourcelock.Interface
-	now  func() time.Time
+	now  func() moment
 }
 
 var _ daemon.Elector = (*Kubernetes)(nil)
@@ -70,7 +70,7 @@ func NewKubernetes(o KubernetesOptions) (*Kubernetes, error) {
 	}
 	// What client-go says beside the election, such as of a token that cannot be read, goes where everything goes.
 	klog.SetSlogLogger(o.Log.With("part", "client-go"))
-	return &Kubernetes{o: o, now: time.Now, lock: &resourcelock.LeaseLock{
+	return &Kubernetes{o: o, now: clocks(), lock: &resourcelock.LeaseLock{
 		LeaseMeta: metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace}, Client: client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity},
 	}}, nil
@@ -124,7 +124,7 @@ func (k *Kubernetes) Campaign(ctx context.Context, seen func(daemon.Standing)) (
 	go func() {
 		defer close(t.ended)
 		elector.Run(run)
-		t.window.close(errUnrenewed)
+		t.window.shut(errUnrenewed)
 	}()
 	select {
 	case <-began:
@@ -174,7 +174,7 @@ func (t *leaseTerm) Err() error            { return t.window.err() }
 
 // Release closes the window and then has client-go give the Lease up.
 func (t *leaseTerm) Release(ctx context.Context) error {
-	t.window.close(errReleased)
+	t.window.shut(errReleased)
 	t.releasing.Store(true)
 	t.stop()
 	select {
@@ -226,7 +226,7 @@ func (l *trustedLock) write(ctx context.Context, r resourcelock.LeaderElectionRe
 	err := send(ctx, r)
 	switch {
 	case err == nil && r.HolderIdentity == l.Identity():
-		l.term.window.open(start.Add(l.trust))
+		l.term.window.extend(start.add(l.trust))
 	case err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err): // that is another candidate's luck
 		l.tell(daemon.Standing{Err: l.explain(err)})
 	}
