@@ -14,7 +14,7 @@ RACE ?= $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The directory of the demo's company: okta, google, or entra, which builds with the Graph SDK.
 SOURCE ?= okta
@@ -39,6 +39,11 @@ entra: ## build, vet and test what links the Graph SDK; the first time takes min
 	go test ./connectors/entra
 	go test -run=Entra ./cmd/...
 	go build -o /dev/null ./cmd/...
+
+.PHONY: test-kubernetes
+test-kubernetes: ## hold failover and the manifests against a real Kubernetes API server, which the first run builds in minutes
+	KUBE_APISERVER=$$(deploy/kubetest/build) && export KUBE_APISERVER && \
+	go -C deploy/kubetest vet ./... && go -C deploy/kubetest test -count=1 -timeout=30m -parallel=4 ./...
 
 .PHONY: bench
 bench: ## run the benchmarks

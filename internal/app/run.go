@@ -49,7 +49,12 @@ sends nothing more and ends with code 1, for its supervisor to start it again.
 				return a.runOnce(cmd.Context(), d)
 			}
 			defer heed(d)()
-			return d.Run(cmd.Context())
+			err := d.Run(cmd.Context())
+			if lost, ok := errors.AsType[*daemon.LostError](err); ok {
+				a.log.Error("this replica no longer leads", "error", lost.Cause)
+				return exitFailed
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "run one cycle and end")

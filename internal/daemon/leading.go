@@ -49,7 +49,7 @@ func (alone) Release(context.Context) error { return nil }
 type LostError struct{ Cause error }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("this replica no longer leads: %v; it sends nothing more, and a restart makes it a standby", e.Cause)
+	return fmt.Sprintf("this replica no longer leads: %v", e.Cause)
 }
 
 // Unwrap gives the cause, and makes the error a cancellation.
