@@ -98,7 +98,7 @@ func falls(t *testing.T, w *world, how fall, after int) {
 	for _, r := range w.replicas {
 		if r != first {
 			eventually(t, time.Minute, "the others stand by", func() bool { return strings.Contains(r.output(), "another replica leads") })
-			t.Logf("%s stands by with RssAnon %s", r.name, r.anonymous())
+			t.Logf("%s stood by after %s, with RssAnon %s", r.name, r.ready.Round(time.Millisecond), r.anonymous())
 		}
 	}
 	// A crash may cost the lease and two tries of the others, stretched by at most 1.2 and 2.2.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -201,6 +202,7 @@ type replica struct {
 	began  time.Time
 	mu     sync.Mutex
 	stderr bytes.Buffer
+	ready  time.Duration // from the start until it stood by
 }
 
 func newReplica(w *world, name string) *replica {
@@ -210,7 +212,8 @@ func newReplica(w *world, name string) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forward := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(&url.URL{Scheme: rootly.Scheme, Host: rootly.Host}) }}
+	quiet := log.New(io.Discard, "", 0) // a replica that is killed breaks its connections
+	forward := &httputil.ReverseProxy{ErrorLog: quiet, Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(&url.URL{Scheme: rootly.Scheme, Host: rootly.Host}) }}
 	server, err := sim.Serve(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		entry := &request{replica: name, method: in.Method, start: time.Now()}
 		w.mu.Lock()
@@ -287,6 +290,9 @@ func (r *replica) start() {
 func (r *replica) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ready == 0 && bytes.Contains(p, []byte("standing by")) {
+		r.ready = time.Since(r.began)
+	}
 	return r.stderr.Write(p)
 }
 
