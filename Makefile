@@ -2,6 +2,16 @@
 
 STATICCHECK_VERSION = v0.8.2
 GOVULNCHECK_VERSION = v1.8.0
+ACTIONLINT_VERSION = v1.7.12
+HELM_VERSION = v3.22.0
+GORELEASER_VERSION = v2.15.0
+PROMETHEUS_VERSION = v0.310.0
+
+# These take minutes to compile, so that they outlive this folder.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rootly-idp-sync/bin
+HELM = $(CACHE)/helm-$(HELM_VERSION)
+GORELEASER = $(CACHE)/goreleaser-$(GORELEASER_VERSION)
+PROMTOOL = $(CACHE)/promtool-$(PROMETHEUS_VERSION)
 
 # The Graph SDK takes minutes and gigabytes to compile, and again for each set of build flags. So everything is done
 # without it, and what needs it is built, vetted and tested once by itself, without the race detector.
@@ -51,10 +61,10 @@ bench: ## run the benchmarks
 	go test -run='^$$' -bench=. -benchmem -timeout=30m ./connectors/entra
 
 .PHONY: check
-check: lint vuln test ## what CI runs, except the demo
+check: lint vuln cross test ## what CI runs, except the demo
 
 .PHONY: lint
-lint: fmt vet staticcheck ## check format and code
+lint: fmt vet staticcheck actionlint ## check format, code and workflows
 
 .PHONY: fmt
 fmt: ## list files that gofmt would change, and fail if there are any
@@ -73,3 +83,62 @@ staticcheck: ## run staticcheck
 vuln: ## look for known vulnerabilities; VULNDB names a copy of the database for use offline
 	GOBIN=$(CURDIR)/bin go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	.ci/vuln bin/govulncheck $(TAGS) ./...
+
+.PHONY: actionlint
+actionlint: ## check the workflows
+	GOBIN=$(CURDIR)/bin go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+	bin/actionlint -shellcheck= -pyflakes=
+
+.PHONY: cross
+cross: ## compile for the other systems of a release
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go build $(TAGS) -o /dev/null ./cmd/rootly-idp-sync
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build $(TAGS) -o /dev/null ./cmd/rootly-idp-sync
+
+.PHONY: test-helm
+test-helm: $(HELM) ## lint and render the chart; UPDATE=-update writes the renderings anew
+	HELM=$(HELM) go test -count=1 -tags 'noentra helm' ./deploy $(UPDATE)
+
+.PHONY: test-alerts
+test-alerts: $(PROMTOOL) ## check the alert rules, and see each of them fire
+	$(PROMTOOL) check rules deploy/monitoring/alerts.yaml
+	$(PROMTOOL) test rules deploy/monitoring/alerts_test.yaml
+
+.PHONY: test-units
+test-units: ## check the systemd units, and how much their sandbox leaves open
+	CGO_ENABLED=0 go build $(TAGS) -o bin/ ./cmd/rootly-idp-sync
+	deploy/systemd/test bin/rootly-idp-sync
+
+.PHONY: test-image
+test-image: ## build the image twice and run it, as root; TAGS= builds it with the Graph SDK
+	TAGS='$(subst -tags ,-tags=,$(TAGS))' deploy/image/test
+
+.PHONY: snapshot
+snapshot: $(GORELEASER) ## build what a release has into ./dist; TAGS= with the Graph SDK too, ARGS=--single-target for this machine alone
+	TAGS=$(lastword $(TAGS)) $(GORELEASER) release --snapshot --clean --skip=publish,sign$(if $(shell command -v syft),,$(comma)sbom) $(ARGS)
+
+.PHONY: snapshot-check
+snapshot-check: $(GORELEASER) ## check the description of a release, and build what it has for this machine
+	$(GORELEASER) check
+	TAGS=$(lastword $(TAGS)) $(GORELEASER) build --snapshot --clean --single-target
+
+comma = ,
+
+# Where TOOL, such as HELM, is or will be.
+.PHONY: tool
+tool:
+	@echo '$($(TOOL))'
+
+$(HELM):
+	GOBIN=$(CACHE) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	mv $(CACHE)/helm $@
+
+$(GORELEASER):
+	GOBIN=$(CACHE) go install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+	mv $(CACHE)/goreleaser $@
+
+# Its go.mod replaces nothing, but go install takes only what its own go.sum knows: so a module of its own builds it.
+$(PROMTOOL):
+	rm -rf $@.build && mkdir -p $@.build
+	cd $@.build && go mod init promtool && go get -tool github.com/prometheus/prometheus/cmd/promtool@$(PROMETHEUS_VERSION) && \
+	  CGO_ENABLED=0 go build -p 1 -trimpath -ldflags='-s -w' -o $@ github.com/prometheus/prometheus/cmd/promtool
+	rm -rf $@.build

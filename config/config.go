@@ -38,6 +38,7 @@ type Config struct {
 	Removals    Removals `json:"removals" enum:"apply,never,confirmed" doc:"never makes this sync additive for good: nobody is deactivated and no membership is removed. confirmed is for state: none only."`
 	DeleteAfter Duration `json:"delete_after,omitzero" doc:"How long after somebody is gone from the directory for good their deactivated account is deleted, such as 30d. Without it nobody is ever deleted."`
 	State       State    `json:"state" word:"none" doc:"Where the ledger is kept; the word none in place of keys keeps nothing, and needs removals: never or confirmed."`
+	HTTP        HTTP     `json:"http" doc:"The daemon's status page and API."`
 	Health      Health   `json:"health" doc:"Where the daemon answers probes."`
 	HA          HA       `json:"ha" doc:"Which of several replicas runs the cycles."`
 
@@ -228,6 +229,7 @@ func Default() *Config {
 		OnCall:   OnCall{Policy: OnCallHold, Horizon: Duration(7 * oneDay), HoldMax: HoldMax{Disabled: Duration(2 * oneDay), Other: Duration(7 * oneDay)}},
 		Removals: RemovalsApply,
 		State:    State{Path: "rootly-idp-sync.db", Keep: "90d"},
+		HTTP:     HTTP{Listen: DefaultHTTPListen},
 		Health:   Health{Listen: ":8081"},
 		HA:       HA{Mode: HANone},
 	}

@@ -25,7 +25,8 @@ const (
 
 // Health is the listener for probes.
 type Health struct {
-	Listen string `json:"listen" doc:"The address of /healthz and /readyz, which need no credentials; '' switches them off."`
+	Listen  string `json:"listen" doc:"The address of /healthz and /readyz, which need no credentials; '' switches them off."`
+	Metrics bool   `json:"metrics" doc:"Serves /metrics there too, without credentials."`
 }
 
 // minGrace leaves a request that is under way the time to end and to be recorded.
@@ -48,6 +49,9 @@ func (l *loader) daemon() {
 	}
 	if c.Health.Listen != "" && !listenAddress(c.Health.Listen) {
 		l.problem("health.listen", "is no address to listen on", `write :8081, 127.0.0.1:8081, or "" for none`)
+	}
+	if c.Health.Metrics && c.Health.Listen == "" {
+		l.problem("health.metrics", `has no meaning while health.listen is ""`, "give health.listen an address, or remove it")
 	}
 }
 

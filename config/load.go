@@ -206,6 +206,7 @@ func (l *loader) resolve(dir string) {
 	}
 	paths = append(paths, l.notifyPaths()...)
 	paths = append(paths, &cfg.HA.Kubeconfig)
+	paths = append(paths, l.httpPaths()...)
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)

@@ -92,11 +92,11 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 		},
 		"a dotted key is no path": {
 			file: goodSource + goodScope + goodTarget + "guard.protect: [a]\n",
-			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, health, ha`,
+			want: `"guard.protect" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, http, health, ha`,
 		},
 		"a key with a line break stays on one line": {
 			file: goodSource + goodScope + goodTarget + "\"a\\nb\": 1\n",
-			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, health, ha`,
+			want: `"a\nb" (line 4) is not a key; the keys here are schedule, mode, jitter, time_zone, run_at_start, grace, source, scope, groups, map, phone_region, target, rootly, notify, guard, on_call, removals, delete_after, state, http, health, ha`,
 		},
 		"duplicate key": {
 			file: goodSource + goodScope + goodTarget + "scope: {mode: groups}\n",

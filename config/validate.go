@@ -33,6 +33,7 @@ func (l *loader) validate() {
 	l.target()
 	l.rootly()
 	l.notify()
+	l.http()
 	l.state()
 	l.onCall()
 	l.deleteAfter()

@@ -5,6 +5,9 @@ package main
 import (
 	"context"
 	"os"
+	_ "time/tzdata" // for machines and images without time zones
+
+	_ "golang.org/x/crypto/x509roots/fallback" // for those without certificates
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/app"
 )

@@ -97,6 +97,9 @@ func Main(ctx context.Context, args []string, std Stdio, openers map[string]Open
 	return int(exitDone)
 }
 
+// Command is the command line without a directory, for what describes it.
+func Command() *cobra.Command { return (&app{}).root() }
+
 // interruptible ends the context with the first interrupt or SIGTERM, and the process with the second. The signals do not
 // get their usual effect back in between: for process 1 of a container they have none.
 func (a *app) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -146,7 +146,7 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	return &daemon.Setup{
 		Settings: daemon.Settings{
 			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: cfg.Health.Listen,
-			Fingerprint: cfg.Fingerprint(), Election: fmt.Sprint(cfg.HA), ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
+			Fingerprint: cfg.Fingerprint(), Fixed: map[string]string{"ha": fmt.Sprint(cfg.HA)}, ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
 		},
 		Memory: p.memory,
 		Notify: tell,

@@ -167,29 +167,12 @@ func drifted(p reconcile.Plan) []reconcile.Change {
 	var out []reconcile.Change
 	for _, list := range [][]reconcile.Change{p.Changes, p.Held} {
 		for _, c := range list {
-			if driftIn(c) {
+			if c.Drift() {
 				out = append(out, c)
 			}
 		}
 	}
 	return out
-}
-
-func driftIn(c reconcile.Change) bool {
-	if c.Why == reconcile.WhyDrift {
-		return true
-	}
-	for _, f := range c.Fields {
-		if f.Why == reconcile.WhyDrift {
-			return true
-		}
-	}
-	for _, m := range c.Members {
-		if m.Why == reconcile.WhyDrift {
-			return true
-		}
-	}
-	return false
 }
 
 func (s status) page(drift bool, now time.Time) page {

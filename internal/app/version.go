@@ -19,13 +19,17 @@ type build struct {
 	Platform string `json:"platform"`
 }
 
+// version is set by the linker where the toolchain cannot know it: in images, which are built without the repository,
+// and in packages.
+var version = "devel"
+
 func readBuild() build {
-	b := build{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
+	if v := info.Main.Version; b.Version == "devel" && v != "" && v != "(devel)" {
 		b.Version = v
 	}
 	for _, s := range info.Settings {

@@ -68,8 +68,8 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	setup, now := d.current(), d.now()
-	e.Result, e.At = resultOf(e.Report, e.Err, stopped, setup.Settings.Mode), now
-	sum := summaryOf(e, now.Sub(start))
+	e.Result, e.At, e.Took = resultOf(e.Report, e.Err, stopped, setup.Settings.Mode), now, now.Sub(start)
+	sum := summaryOf(e)
 	if d.Allow() != nil {
 		d.logCycle(sum)
 		return e
@@ -93,6 +93,9 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 		d.due = earlier(d.due, now.Add(retryLocked))
 	}
 	e.Next = d.due
+	if d.o.Ended != nil {
+		d.o.Ended(ctx, e)
+	}
 	d.board.update(func(s *State) {
 		s.Phase, s.Done, s.Total, s.Next = PhaseWaiting, 0, 0, d.due
 		s.Last, s.LastGood, s.Quarantine = &sum, e.LastGood, d.quarantine
@@ -158,10 +161,10 @@ func resultOf(r reconcile.Report, err error, stopped bool, mode string) Result {
 // ModeObserve is the mode in which nothing is written.
 const ModeObserve = "observe"
 
-func summaryOf(e Ended, took time.Duration) Summary {
+func summaryOf(e Ended) Summary {
 	r := e.Report
 	s := Summary{
-		Cycle: r.Cycle, Result: e.Result, Ended: e.At, Took: took,
+		Cycle: r.Cycle, Result: e.Result, Ended: e.At, Took: e.Took,
 		Planned: len(r.Plan.Changes), Held: len(r.Plan.Held), Done: r.Count(reconcile.OutcomeDone),
 		Failed:  r.Count(reconcile.OutcomeFailed, reconcile.OutcomeNotKept, reconcile.OutcomeUnknown),
 		Skipped: r.Count(reconcile.OutcomeSkipped),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -39,8 +40,10 @@ type Settings struct {
 	RunAtStart   bool
 	Grace        time.Duration
 	HealthListen string // "" serves nothing
-	Fingerprint  string // differs when anything of the configuration does, secrets included
-	Election     string // differs when the way to choose a leader does
+	Metrics      bool   // beside health
+	// Fixed are values, by their keys in the configuration, that only a restart changes.
+	Fixed       map[string]string
+	Fingerprint string // differs when anything of the configuration does, secrets included
 	// ElectionTime is how long Once waits to lead.
 	ElectionTime time.Duration
 }
@@ -67,6 +70,7 @@ type Ended struct {
 	Err        error
 	Result     Result
 	At         time.Time
+	Took       time.Duration
 	Quarantine *reconcile.Quarantine // after this cycle
 	LastGood   time.Time             // this cycle's end, if it was one
 	Next       time.Time             // when the next cycle begins, zero when none does
@@ -82,6 +86,13 @@ type Options struct {
 	Now    func() time.Time    // time.Now when nil; the wall clock decides when a cycle is due
 	Jitter func() float64      // from 0 to below 1; random when nil
 	Env    func(string) string // os.Getenv when nil; where systemd says that it listens
+	// Serve begins to serve whatever shows the daemon to people, once the first configuration is open; stop is called before
+	// the last one is closed. It may be nil.
+	Serve func() (stop func(), err error)
+	// Metrics are served beside health where Settings.Metrics says so. It may be nil.
+	Metrics http.Handler
+	// Ended is told of every cycle that ended, before anybody is notified. It may be nil.
+	Ended func(ctx context.Context, e Ended)
 }
 
 // A Daemon is one run of the program as a service. Its exported methods are safe for concurrent use.
@@ -108,9 +119,9 @@ type Daemon struct {
 	due        time.Time // the wall clock's
 	seen       time.Time // the wall clock at the last turn
 	quarantine *reconcile.Quarantine
-	elector    Elector  // nil when this is the only replica
-	elected    string   // the Settings.Election in effect
-	listen     string   // where health is served
+	elector    Elector // nil when this is the only replica
+	listen     string  // where health is served
+	fixed      map[string]string
 	files      []string // of the configuration
 	loaded     contents // of files, when they were loaded last
 	changed    contents // of files, when they were last seen to differ
@@ -170,6 +181,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer stopHealth()
+	if d.o.Serve != nil {
+		stop, err := d.o.Serve()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	stopWatchdog := d.supervisor.watch(d.alive)
 	defer stopWatchdog()
 
@@ -269,7 +287,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	}
 	d.remember(files, nil)
 	d.replace(setup)
-	d.listen = setup.Settings.HealthListen
+	d.listen, d.fixed = setup.Settings.HealthListen, setup.Settings.Fixed
 	host, _ := os.Hostname()
 	d.board.update(func(s *State) {
 		*s = State{Started: d.now(), PID: os.Getpid(), Host: host, Mode: setup.Settings.Mode, Phase: PhaseStarting}

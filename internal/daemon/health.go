@@ -28,7 +28,7 @@ type Readiness struct {
 	Next          time.Time `json:"next,omitzero"`
 }
 
-// Handler answers /healthz (the process turns) and /readyz (it does its work).
+// Handler answers /healthz (the process turns), /readyz (it does its work), and /metrics where the configuration wants it.
 func (d *Daemon) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -47,6 +47,13 @@ func (d *Daemon) Handler() http.Handler {
 			status = http.StatusServiceUnavailable
 		}
 		answer(w, status, ready)
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if setup := d.current(); d.o.Metrics == nil || setup == nil || !setup.Settings.Metrics {
+			http.NotFound(w, r)
+			return
+		}
+		d.o.Metrics.ServeHTTP(w, r)
 	})
 	return mux
 }

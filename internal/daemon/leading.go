@@ -72,7 +72,6 @@ const releaseTime = 3 * time.Second
 // elect waits until this replica leads. Until then it answers probes and loads a changed configuration, and writes nothing.
 func (d *Daemon) elect(ctx context.Context) (Term, error) {
 	setup := d.current()
-	d.elected = setup.Settings.Election
 	if setup.Elect == nil {
 		return alone{}, nil
 	}

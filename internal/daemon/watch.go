@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -98,9 +99,12 @@ func (d *Daemon) reload(ctx context.Context) {
 	if d.listen != s.HealthListen {
 		restart = append(restart, "health.listen")
 	}
-	if d.elected != s.Election {
-		restart = append(restart, "ha")
+	for key, value := range d.fixed {
+		if s.Fixed[key] != value {
+			restart = append(restart, key)
+		}
 	}
+	slices.Sort(restart)
 	d.board.update(func(st *State) {
 		st.ReloadError, st.RestartNeeded, st.Mode, st.Config = "", restart, s.Mode, s.Fingerprint
 		if st.Phase != PhaseStandby {

@@ -77,8 +77,8 @@ func (s *Store) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
 	return s.CyclesDuring(ctx, Filter{Limit: limit})
 }
 
-// CyclesDuring returns the latest cycles that began in the filter's time, newest first, 20 when it has no limit. What
-// else the filter says does not count.
+// CyclesDuring returns the latest cycles that began in the filter's time, newest first, 20 when it has no limit; only
+// the filter's cycle if it names one. A person in it does not count.
 func (s *Store) CyclesDuring(ctx context.Context, f Filter) ([]Cycle, error) {
 	var list []Cycle
 	err := each(ctx, s.ro, func(rows *sql.Rows) error {
@@ -93,8 +93,8 @@ func (s *Store) CyclesDuring(ctx context.Context, f Filter) ([]Cycle, error) {
 		list = append(list, c)
 		return nil
 	}, `SELECT id, started, finished, rules, planned, done, failed, held, skipped, error, note FROM cycles
-		WHERE pipeline = $1 AND started >= $2 AND started < $3 ORDER BY id DESC LIMIT $4`,
-		s.pipeline, f.since(), f.until(), cmp.Or(max(f.Limit, 0), 20))
+		WHERE pipeline = $1 AND started >= $2 AND started < $3 AND ($4 = 0 OR id = $4) ORDER BY id DESC LIMIT $5`,
+		s.pipeline, f.since(), f.until(), f.Cycle, cmp.Or(max(f.Limit, 0), 20))
 	if err != nil {
 		return nil, fmt.Errorf("read cycles: %w", s.db.explain(err))
 	}

@@ -20,7 +20,9 @@ func (m *Memory) Cycles(ctx context.Context, limit int) ([]Cycle, error) {
 func (m *Memory) CyclesDuring(_ context.Context, f Filter) ([]Cycle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return latest(m.cycles, cmp.Or(max(f.Limit, 0), 20), func(c Cycle) bool { return f.during(c.Started) }), nil
+	return latest(m.cycles, cmp.Or(max(f.Limit, 0), 20), func(c Cycle) bool {
+		return (f.Cycle == 0 || c.ID == f.Cycle) && f.during(c.Started)
+	}), nil
 }
 
 // Changes returns the entries that the filter chooses, newest first.

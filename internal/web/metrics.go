@@ -1,0 +1,306 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
+)
+
+const metricPrefix = "rootly_idp_sync_"
+
+// A Side is whom a request is sent to.
+type Side string
+
+// The sides.
+const (
+	SideDirectory Side = "directory"
+	SideTarget    Side = "target" // Rootly's SCIM endpoint
+	SideRootly    Side = "rootly" // Rootly's REST API
+)
+
+// Build says which binary runs.
+type Build struct {
+	Version, Commit, Go string
+}
+
+// Metrics count what cycles and requests come to, for Prometheus. Its names are a promise, docs/metrics.md lists them. The
+// values of a label are words of the code, never names of people or groups.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	cycles        *prometheus.CounterVec
+	cycleDuration *prometheus.HistogramVec
+	changes       *prometheus.CounterVec
+	requests      *prometheus.CounterVec
+	requestTime   *prometheus.HistogramVec
+	waits         *prometheus.CounterVec
+	waited        *prometheus.CounterVec
+}
+
+// NewMetrics returns Metrics on a registry of their own, with those of the Go runtime and of the process.
+func NewMetrics(b Build) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
+	}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		cycles:   counter("cycles_total", "Cycles that ended, by result: good, observed, held, partial, failed, interrupted, skipped.", "result"),
+		cycleDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricPrefix + "cycle_duration_seconds", Help: "How long cycles took, by result.", Buckets: []float64{1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 2400},
+		}, []string{"result"}),
+		changes:  counter("changes_total", "Changes that cycles came to, by verb, kind, reason and outcome.", "verb", "kind", "reason", "outcome"),
+		requests: counter("requests_total", "Requests sent, by side, method and status; the status is error when no answer came.", "side", "method", "status"),
+		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricPrefix + "request_duration_seconds", Help: "How long answers took to begin, by side and method.", Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"side", "method"}),
+		waits:  counter("throttled_total", "Answers 429 Too Many Requests, by side.", "side"),
+		waited: counter("throttled_seconds_total", "Seconds of waiting that answers 429 asked for by Retry-After, by side.", "side"),
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: metricPrefix + "build_info", Help: "1, with the version of the binary as labels.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": b.Go},
+	})
+	info.Set(1)
+	m.registry.MustRegister(m.cycles, m.cycleDuration, m.changes, m.requests, m.requestTime, m.waits, m.waited, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, r := range []daemon.Result{
+		daemon.ResultGood, daemon.ResultObserved, daemon.ResultHeld, daemon.ResultPartial, daemon.ResultFailed, daemon.ResultInterrupted, daemon.ResultSkipped,
+	} {
+		m.cycles.WithLabelValues(string(r)) // a rate needs the zero before the first
+	}
+	return m
+}
+
+// Handler answers with the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+// ended counts a cycle that ended.
+func (m *Metrics) ended(e daemon.Ended) {
+	m.cycles.WithLabelValues(string(e.Result)).Inc()
+	m.cycleDuration.WithLabelValues(string(e.Result)).Observe(e.Took.Seconds())
+	for _, r := range e.Report.Results {
+		c := r.Change
+		m.changes.WithLabelValues(string(c.Verb), string(c.Object.Kind), string(c.Why), string(r.Outcome)).Inc()
+	}
+}
+
+// Transport counts the requests that pass through base.
+func (m *Metrics) Transport(side Side, base http.RoundTripper) http.RoundTripper {
+	return &countingTransport{m, string(side), base}
+}
+
+type countingTransport struct {
+	m    *Metrics
+	side string
+	base http.RoundTripper
+}
+
+// RoundTrip sends r and counts what came of it.
+func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	start := time.Now()
+	answer, err := t.base.RoundTrip(r)
+	method, status := methodLabel(r.Method), "error"
+	if err == nil {
+		status = statusLabel(answer.StatusCode)
+	}
+	t.m.requests.WithLabelValues(t.side, method, status).Inc()
+	t.m.requestTime.WithLabelValues(t.side, method).Observe(time.Since(start).Seconds())
+	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
+		t.m.waits.WithLabelValues(t.side).Inc()
+		if s, err := strconv.ParseFloat(answer.Header.Get("Retry-After"), 64); err == nil && s > 0 && s < 86400 {
+			t.m.waited.WithLabelValues(t.side).Add(s)
+		}
+	}
+	return answer, err
+}
+
+// CloseIdleConnections passes on what http.Client asks of its transport.
+func (t *countingTransport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return method
+	case "":
+		return http.MethodGet
+	}
+	return "other"
+}
+
+// statusLabel keeps a server that makes up numbers from making up series.
+func statusLabel(code int) string {
+	if http.StatusText(code) == "" {
+		return "other"
+	}
+	return strconv.Itoa(code)
+}
+
+// A gauge is one of those that are read when somebody asks.
+type gauge struct {
+	name, help string
+	labels     []string
+}
+
+// The gauges, in the order of the documentation.
+var (
+	gaugeGoodAge    = gauge{"last_good_cycle_age_seconds", "Seconds since the last good cycle ended; since the daemon started when there was none.", nil}
+	gaugeGood       = gauge{"last_good_cycle_timestamp_seconds", "When the last good cycle ended, in Unix time; missing when there was none.", nil}
+	gaugeNext       = gauge{"next_cycle_timestamp_seconds", "When the next cycle begins, in Unix time.", nil}
+	gaugeRunning    = gauge{"cycle_running", "1 while a cycle runs.", nil}
+	gaugeQuarantine = gauge{"quarantine", "1 while the daemon is in quarantine: cycles keep failing and are rare.", nil}
+	gaugeLeader     = gauge{"leader", "1 when this replica runs the cycles, 0 when it stands by.", nil}
+	gaugeReload     = gauge{"config_last_reload_successful", "1 when the configuration on disk is the one that runs, 0 when it cannot be used.", nil}
+	gaugeMode       = gauge{"mode", "1 for the mode that runs: apply writes, observe does not.", []string{"mode"}}
+	gaugePlanned    = gauge{"planned_changes", "Changes of the last plan that nothing held back, by verb and kind.", []string{"verb", "kind"}}
+	gaugeHeld       = gauge{"held_changes", "Changes of the last plan that wait, by the axis of the set they wait in; none for those that no approval releases.", []string{"axis"}}
+	gaugeHeldSets   = gauge{"held_sets", "Sets of changes that wait for an approval.", nil}
+	gaugeDrift      = gauge{"drift_changes", "Changes of the last plan that set back what somebody edited in Rootly.", nil}
+	gaugeContested  = gauge{"contested_values", "Values that another writer keeps turning back, three cycles in a row or more.", nil}
+	gaugeManaged    = gauge{"managed", "Objects in Rootly that this sync owns, as the last plan saw them, by kind.", []string{"kind"}}
+	gaugeUnowned    = gauge{"unowned", "Objects in Rootly that nobody here owns (of people, the active ones), as the last plan saw them, by kind.", []string{"kind"}}
+	gaugeInScope    = gauge{"in_scope", "People of the directory who belong in Rootly, as the last plan saw them.", nil}
+	gaugeEscrow     = gauge{"escrow_objects", "Objects whose change failed and is tried again later.", nil}
+	gaugeStore      = gauge{"store_up", "1 when the store answered this scrape.", nil}
+
+	gauges = []gauge{
+		gaugeGoodAge, gaugeGood, gaugeNext, gaugeRunning, gaugeQuarantine, gaugeLeader, gaugeReload, gaugeMode, gaugePlanned, gaugeHeld, gaugeHeldSets,
+		gaugeDrift, gaugeContested, gaugeManaged, gaugeUnowned, gaugeInScope, gaugeEscrow, gaugeStore,
+	}
+)
+
+func (g gauge) desc() *prometheus.Desc {
+	return prometheus.NewDesc(metricPrefix+g.name, g.help, g.labels, nil)
+}
+
+// A gaugeCollector reads the gauges of a site when somebody asks.
+type gaugeCollector struct{ s *Site }
+
+// Describe names the gauges.
+func (c gaugeCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, g := range gauges {
+		ch <- g.desc()
+	}
+}
+
+// scrapeTime is how long the store may take to answer a scrape.
+const scrapeTime = 2 * time.Second
+
+// Collect reads them.
+func (c gaugeCollector) Collect(ch chan<- prometheus.Metric) {
+	set := func(g gauge, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(g.desc(), prometheus.GaugeValue, v, labels...)
+	}
+	c.ofState(c.s.daemon.State(), set)
+	if p := c.s.latest(); p != nil {
+		ofPlan(p.Plan, set)
+		set(gaugeContested, float64(p.Contested))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
+	defer cancel()
+	var waiting []reconcile.Waiting
+	var sets []store.HeldRecord
+	err := c.s.live.Use(func(p Pipeline) (err error) {
+		if waiting, err = p.Records.Escrow(ctx); err == nil {
+			sets, err = p.Records.HeldSets(ctx)
+		}
+		return err
+	})
+	set(gaugeStore, oneIf(err == nil))
+	if err != nil {
+		return
+	}
+	set(gaugeEscrow, float64(len(waiting)))
+	open := 0
+	for _, s := range sets {
+		if s.State == store.HeldWaiting || s.State == store.HeldLapsed {
+			open++
+		}
+	}
+	set(gaugeHeldSets, float64(open))
+}
+
+func (c gaugeCollector) ofState(s daemon.State, set func(g gauge, v float64, labels ...string)) {
+	since := s.LastGood
+	if since.IsZero() {
+		since = s.Started
+	} else {
+		set(gaugeGood, unix(since))
+	}
+	if !since.IsZero() {
+		set(gaugeGoodAge, max(0, c.s.now().Sub(since).Seconds()))
+	}
+	if !s.Next.IsZero() {
+		set(gaugeNext, unix(s.Next))
+	}
+	set(gaugeRunning, oneIf(s.Phase == daemon.PhasePlanning || s.Phase == daemon.PhaseApplying))
+	set(gaugeQuarantine, oneIf(s.Quarantine != nil))
+	set(gaugeLeader, oneIf(s.Phase != daemon.PhaseStandby))
+	set(gaugeReload, oneIf(s.ReloadError == ""))
+	if s.Mode != "" {
+		set(gaugeMode, 1, s.Mode)
+	}
+}
+
+func ofPlan(p reconcile.Plan, set func(g gauge, v float64, labels ...string)) {
+	type verbKind struct {
+		verb reconcile.Verb
+		kind reconcile.Kind
+	}
+	planned, held, drift := map[verbKind]int{}, map[reconcile.Axis]int{}, 0
+	axis := map[string]reconcile.Axis{}
+	for _, s := range p.Sets {
+		axis[s.Fingerprint] = s.Axis
+	}
+	for _, c := range p.Changes {
+		planned[verbKind{c.Verb, c.Object.Kind}]++
+		if c.Drift() {
+			drift++
+		}
+	}
+	for _, c := range p.Held {
+		held[axis[c.Set]]++
+		if c.Drift() {
+			drift++
+		}
+	}
+	for k, n := range planned {
+		set(gaugePlanned, float64(n), string(k.verb), string(k.kind))
+	}
+	for a, n := range held {
+		if a == "" {
+			a = "none"
+		}
+		set(gaugeHeld, float64(n), string(a))
+	}
+	set(gaugeDrift, float64(drift))
+	n := p.Counts
+	set(gaugeManaged, float64(n.Managed), string(reconcile.KindUser))
+	set(gaugeManaged, float64(n.ManagedGroups), string(reconcile.KindGroup))
+	set(gaugeUnowned, float64(n.Unmanaged), string(reconcile.KindUser))
+	set(gaugeUnowned, float64(n.UnmanagedGroups), string(reconcile.KindGroup))
+	set(gaugeInScope, float64(n.InScope))
+}
+
+func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
