@@ -40,7 +40,7 @@ With --once it runs one cycle and ends, as a CronJob wants it; a quarantine is h
 			if err := a.logAsService(logs, cmd.Flags().Changed("log-level")); err != nil {
 				return err
 			}
-			d := daemon.New(daemon.Options{Load: a.loadDaemon, Log: a.log, Now: a.now})
+			d := a.newService()
 			if once {
 				return a.runOnce(cmd.Context(), d)
 			}
@@ -113,6 +113,9 @@ func (a *app) loadDaemon(ctx context.Context) (*daemon.Setup, []string, error) {
 		return nil, files, err
 	}
 	s, err := a.setup(p, path)
+	if err == nil {
+		err = a.showOn(ctx, p)
+	}
 	if err != nil {
 		return nil, files, errors.Join(err, p.close())
 	}
@@ -137,16 +140,20 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	return &daemon.Setup{
 		Settings: daemon.Settings{
 			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: cfg.Health.Listen,
-			Fingerprint: cfg.Fingerprint(),
+			Metrics: cfg.Health.Metrics, Fixed: fixedOf(cfg), Fingerprint: cfg.Fingerprint(),
 		},
 		Memory: p.memory,
 		Notify: tell,
 		Close:  p.close,
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{
-				observe:  cfg.Mode == config.ModeObserve,
-				settle:   grace * 4 / 5, // the rest is for the records
-				planned:  func(plan reconcile.Plan) error { w.Planned(len(plan.Changes)); return nil },
+				observe: cfg.Mode == config.ModeObserve,
+				settle:  grace * 4 / 5, // the rest is for the records
+				planned: func(plan reconcile.Plan) error {
+					w.Planned(len(plan.Changes))
+					a.site.Planned(plan)
+					return nil
+				},
 				progress: func(done, total int, _ reconcile.Change) { w.Progress(done, total) },
 			})
 		},

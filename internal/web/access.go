@@ -59,6 +59,12 @@ func (g *guard) secure() bool { return g.public.Scheme == "https" }
 // Configure decides who may see the page from now on. It refuses an address that others can reach when nobody has to say
 // who they are. Sessions go on, with the roles that a now gives to their people.
 func (s *Site) Configure(a Access) error {
+	if old := s.guard.Load(); s.served.Load() {
+		// What listens stays until a restart, and so does what follows from its address.
+		if a.Listen = old.Listen; (a.CertFile == "") != (old.cert == nil) {
+			a.CertFile, a.KeyFile = old.CertFile, old.KeyFile
+		}
+	}
 	g := &guard{Access: a, loopback: Loopback(a.Listen), csrf: http.NewCrossOriginProtection()}
 	if !g.loopback && g.open() {
 		return fmt.Errorf("http.listen: %s can be reached by others, and nobody has to say who they are (listen on 127.0.0.1, or give http.token_file or http.oidc)", a.Listen)

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// Listen is where Serve listens, as Configure was told.
+func (s *Site) Listen() string { return s.guard.Load().Listen }
+
 // Serve listens where Configure said until stop is called, which ends what is under way. It returns nil when nothing is to
 // be served.
 func (s *Site) Serve() (stop func(), err error) {
@@ -22,6 +25,7 @@ func (s *Site) Serve() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf(`http.listen: %w (choose another address, or "" for no page)`, err)
 	}
+	s.served.Store(true)
 	address := l.Addr().String()
 	if g.cert != nil {
 		l = tls.NewListener(l, &tls.Config{
