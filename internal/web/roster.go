@@ -63,6 +63,16 @@ func (c *rosterCache) forget() {
 	c.r = nil
 }
 
+// drop forgets it for good.
+func (c *rosterCache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.r = nil
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+}
+
 // of returns the roster of the pipeline's records.
 func (c *rosterCache) of(ctx context.Context, records Records, newest int64, seen *Seen) (*roster, error) {
 	c.mu.Lock()

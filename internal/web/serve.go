@@ -59,5 +59,6 @@ func (s *Site) Serve() (stop func(), err error) {
 			_ = srv.Close() // nothing more that is worth waiting for
 		}
 		wg.Wait()
+		s.roster.drop()
 	}, nil
 }
