@@ -41,7 +41,7 @@ type issuer struct {
 
 func newIssuer(t *testing.T) *issuer {
 	i := &issuer{kid: "k1", codes: map[string]url.Values{}}
-	i.key = newKey(t)
+	i.key = firstKey()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{
@@ -62,6 +62,15 @@ func newIssuer(t *testing.T) *issuer {
 	t.Cleanup(i.Close)
 	return i
 }
+
+// firstKey is what every issuer begins with: making keys takes time.
+var firstKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
 
 func newKey(t *testing.T) *rsa.PrivateKey {
 	t.Helper()

@@ -168,8 +168,8 @@ type problem struct {
 func problemOf(err error) problem {
 	p := problem{Type: "about:blank", Status: statusOf(err), Detail: err.Error()}
 	p.Title = http.StatusText(p.Status)
-	if head, tail, ok := strings.Cut(p.Detail, " ("); ok && strings.HasSuffix(tail, ")") {
-		p.Detail, p.Remedy = head, strings.TrimSuffix(tail, ")")
+	if i := strings.LastIndex(p.Detail, " ("); i > 0 && strings.HasSuffix(p.Detail, ")") {
+		p.Detail, p.Remedy = p.Detail[:i], p.Detail[i+2:len(p.Detail)-1]
 	}
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -130,13 +131,20 @@ func (p pager) Duties(_ context.Context, leavers []reconcile.Leaver, from, _ tim
 	return out, nil
 }
 
+// A memory is a store in memory or in a file.
+type memory interface {
+	Records
+	reconcile.Journal
+	Cycles(ctx context.Context, limit int) ([]store.Cycle, error)
+}
+
 // A world is a site over real cycles against the simulated Rootly, without a socket.
 type world struct {
 	t       testing.TB
 	staff   staffList
 	board   board
 	pages   pager
-	memory  *store.Memory
+	memory  memory
 	planner *reconcile.Planner
 	target  *scimclient.Client
 	site    *Site
@@ -158,11 +166,36 @@ func (w *world) pass(d time.Duration) {
 }
 
 func newWorld(t testing.TB, people int) *world {
+	return newWorldOn(t, people, func(w *world, _ string) memory { return store.NewMemory(w.now) })
+}
+
+// newFiledWorld keeps its records in a file, as most daemons do.
+func newFiledWorld(t testing.TB, people int) *world {
+	return newWorldOn(t, people, func(w *world, target string) memory {
+		st, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "state.db"), Source: "file:staff", Target: target, Now: w.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		unlock, err := st.Lock(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			unlock()
+			if err := st.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return st
+	})
+}
+
+func newWorldOn(t testing.TB, people int, remember func(w *world, target string) memory) *world {
 	w := &world{t: t, pages: pager{}, at: time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)}
-	w.memory = store.NewMemory(w.now)
 	w.staff.hire(0, people)
 	s := sim.New(sim.Config{Seed: 1, People: -1, Groups: -1, SCIM: sim.RootlyLike()})
 	ends, transport := s.InProcess()
+	w.memory = remember(w, ends.SCIMURL)
 	var err error
 	w.target, err = scimclient.New(scimclient.Options{BaseURL: ends.SCIMURL, Token: func() string { return ends.SCIMToken }, Transport: transport, Concurrency: 4})
 	if err != nil {
