@@ -107,6 +107,7 @@ func (b *board) RunNow() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.orders++
+	b.state.Phase = daemon.PhasePlanning
 }
 
 func (b *board) set(f func(*daemon.State)) {
