@@ -60,6 +60,18 @@ bench: ## run the benchmarks
 	go test $(TAGS) -run='^$$' -bench=. -benchmem -timeout=30m ./...
 	go test -run='^$$' -bench=. -benchmem -timeout=30m ./connectors/entra
 
+# The page is looked at in a real browser, and axe-core looks for what shuts people out. SHOTS=docs/images also takes the
+# pictures of the documentation.
+AXE_VERSION = 4.14.1
+AXE = .cache/node_modules/axe-core/axe.min.js
+
+.PHONY: test-browser
+test-browser: $(AXE) ## test the status page in Chromium, which must be installed, with axe-core from npm
+	AXE=$(CURDIR)/$(AXE) SHOTS=$(if $(SHOTS),$(CURDIR)/$(SHOTS)) go test -tags noentra,browser -count=1 -run=Browser ./internal/web
+
+$(AXE):
+	npm install --silent --no-save --ignore-scripts --prefix .cache axe-core@$(AXE_VERSION)
+
 .PHONY: check
 check: lint vuln cross test ## what CI runs, except the demo
 

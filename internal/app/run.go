@@ -43,7 +43,7 @@ sends nothing more and ends with code 1, for its supervisor to start it again.
 			if err := a.logAsService(logs, cmd.Flags().Changed("log-level")); err != nil {
 				return err
 			}
-			d := daemon.New(daemon.Options{Load: a.loadDaemon, Log: a.log, Now: a.now})
+			d := a.newService()
 			a.allow = d.Allow
 			if once {
 				return a.runOnce(cmd.Context(), d)
@@ -122,6 +122,9 @@ func (a *app) loadDaemon(ctx context.Context) (*daemon.Setup, []string, error) {
 		return nil, files, err
 	}
 	s, err := a.setup(p, path)
+	if err == nil {
+		err = a.showOn(ctx, p)
+	}
 	if err != nil {
 		return nil, files, errors.Join(err, p.close())
 	}
@@ -146,7 +149,8 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	return &daemon.Setup{
 		Settings: daemon.Settings{
 			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: cfg.Health.Listen,
-			Fingerprint: cfg.Fingerprint(), Fixed: map[string]string{"ha": fmt.Sprint(cfg.HA)}, ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
+			Metrics: cfg.Health.Metrics, Fixed: fixedOf(cfg), Fingerprint: cfg.Fingerprint(),
+			ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
 		},
 		Memory: p.memory,
 		Notify: tell,
@@ -154,9 +158,13 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 		Close:  p.close,
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{
-				observe:  cfg.Mode == config.ModeObserve,
-				settle:   grace * 4 / 5, // the rest is for the records
-				planned:  func(plan reconcile.Plan) error { w.Planned(len(plan.Changes)); return nil },
+				observe: cfg.Mode == config.ModeObserve,
+				settle:  grace * 4 / 5, // the rest is for the records
+				planned: func(plan reconcile.Plan) error {
+					w.Planned(len(plan.Changes))
+					a.site.Planned(plan)
+					return nil
+				},
 				progress: func(done, total int, _ reconcile.Change) { w.Progress(done, total) },
 			})
 		},
