@@ -24,7 +24,7 @@ RACE ?= $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-«14s‖16s» %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The directory of the demo's company: okta, google, keycloak, or entra, which builds with the Graph SDK.
 SOURCE ?= okta
@@ -59,10 +59,27 @@ entra: ## build, vet and test what links the Graph SDK; the first time takes min
 test-keycloak: ## test the Keycloak connector against a real server; needs Java and Maven, which fetches it once
 	.ci/keycloak
 
+.PHONY: test-kubernetes
+test-kubernetes: ## hold failover and the manifests against a real Kubernetes API server, which the first run builds in minutes
+	KUBE_APISERVER=$$(deploy/kubetest/build) && export KUBE_APISERVER && \
+	go -C deploy/kubetest vet ./... && go -C deploy/kubetest test -count=1 -timeout=30m -parallel=4 ./...
+
 .PHONY: bench
 bench: ## run the benchmarks
 	go test $(TAGS) -run='^$$' -bench=. -benchmem -timeout=30m ./...
 	go test -run='^$$' -bench=. -benchmem -timeout=30m ./connectors/entra
+
+# The page is looked at in a real browser, and axe-core looks for what shuts people out. SHOTS=docs/images also takes the
+# pictures of the documentation.
+AXE_VERSION = 4.14.1
+AXE = .cache/node_modules/axe-core/axe.min.js
+
+.PHONY: test-browser
+test-browser: $(AXE) ## test the status page in Chromium, which must be installed, with axe-core from npm
+	AXE=$(CURDIR)/$(AXE) SHOTS=$(if $(SHOTS),$(CURDIR)/$(SHOTS)) go test -tags noentra,browser -count=1 -run=Browser ./internal/web
+
+$(AXE):
+	npm install --silent --no-save --ignore-scripts --prefix .cache axe-core@$(AXE_VERSION)
 
 .PHONY: check
 check: lint vuln cross test ## what CI runs, except the demo

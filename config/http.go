@@ -149,8 +149,3 @@ func (l *loader) oidc(h *HTTP) {
 		}
 	}
 }
-
-// Fixed are the values of the section that only a restart changes, by their keys.
-func (h HTTP) Fixed() map[string]string {
-	return map[string]string{"http.listen": h.Listen, "http.cert_file": map[bool]string{true: "tls"}[h.CertFile != ""]}
-}

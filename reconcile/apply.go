@@ -359,6 +359,10 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 	if _, ok := errors.AsType[*scimclient.UnknownError](err); ok {
 		return OutcomeUnknown
 	}
+	if _, ok := errors.AsType[*scimclient.WithheldError](err); ok {
+		r.halt(err)
+		return OutcomeUnknown // an earlier try of the same change may have been sent
+	}
 	if _, ok := errors.AsType[*linkedError](err); ok {
 		return OutcomeFailed
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	Transport http.RoundTripper // [a clone of http.DefaultTransport]
 	Log       *slog.Logger      // [silent]
 	UserAgent string            // ["rootly-idp-sync"]
+	// Allow is asked right before each request that may change something, repetitions included. Its error keeps the request
+	// from being sent; see WithheldError. [everything is allowed]
+	Allow func() error
 
 	// Attributes are what else is kept of each user, in User.Attributes: by RFC 7644's notation, such as "title",
 	// "name.formatted" or "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department".
@@ -90,6 +93,9 @@ func New(o Options) (*Client, error) {
 	setDefault(&o.WaitBudget, 15*time.Minute)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Allow == nil {
+		o.Allow = func() error { return nil }
 	}
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()

@@ -48,6 +48,15 @@ type exchangeError struct {
 func (e *exchangeError) Error() string { return fmt.Sprintf("%s: no answer: %v", e.op, e.cause) }
 func (e *exchangeError) Unwrap() error { return e.cause }
 
+// A WithheldError says that a request that may change something was not sent, since Options.Allow forbade it.
+type WithheldError struct {
+	Op    string
+	Cause error
+}
+
+func (e *WithheldError) Error() string { return fmt.Sprintf("%s: not sent: %v", e.Op, e.Cause) }
+func (e *WithheldError) Unwrap() error { return e.Cause }
+
 // errTooLarge is an answer beyond maxBody. Listings ask for smaller pages then.
 var errTooLarge = fmt.Errorf("the answer is larger than %d MB", maxBody>>20)
 
@@ -120,6 +129,11 @@ func (c *Client) exchange(ctx context.Context, r request, into func(io.Reader) e
 		return answer{}, err
 	}
 	start := time.Now()
+	if r.method != http.MethodGet {
+		if err := c.opts.Allow(); err != nil {
+			return answer{}, &WithheldError{r.op, err}
+		}
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.count(r.method, 0)

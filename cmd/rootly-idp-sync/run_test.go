@@ -80,6 +80,14 @@ func (s *service) write(name, text string) {
 // start starts the program and waits until it says that it has.
 func (s *service) start(args ...string) {
 	s.t.Helper()
+	s.launch(args...)
+	s.health = s.await("health is served")["address"].(string)
+	s.await("started")
+}
+
+// launch starts the program.
+func (s *service) launch(args ...string) {
+	s.t.Helper()
 	s.cmd = exec.CommandContext(s.t.Context(), "rootly-idp-sync", append([]string{"run", "--log-level", "debug"}, args...)...)
 	s.cmd.Dir = s.dir
 	stderr, err := s.cmd.StderrPipe()
@@ -104,8 +112,6 @@ func (s *service) start(args ...string) {
 			s.lines <- line
 		}
 	}()
-	s.health = s.await("health is served")["address"].(string)
-	s.await("started")
 }
 
 // await returns the next line with the message.

@@ -19,6 +19,7 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/web"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
@@ -63,8 +64,11 @@ type app struct {
 	flags   flags
 	log     *slog.Logger
 	palette reconcile.Palette
+	// allow is asked before each write to Rootly; nil outside the daemon.
+	allow func() error
 	// stateless is what state: none remembers: a configuration that is loaded again goes on with it.
 	stateless *store.Memory
+	site      *web.Site   // of the daemon, nil in every other verb
 	service   atomic.Bool // nobody watches: what would be told to them goes to the log
 }
 

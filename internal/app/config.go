@@ -71,12 +71,12 @@ its key and what to do. Nothing is sent.
 			if _, err := a.openSource(cfg, rules); err != nil {
 				return err
 			}
-			target, err := openTarget(cfg, a.log)
+			target, err := a.openTarget(cfg, a.log)
 			if err != nil {
 				return err
 			}
 			target.Close()
-			if _, err := openRootly(cfg, a.log); err != nil {
+			if _, err := a.openRootly(cfg, a.log); err != nil {
 				return err
 			}
 			valid := struct {

@@ -104,7 +104,7 @@ func examineSource(ctx context.Context, source connectors.Connector, d *diagnosi
 // examineTarget sends the same first request as a cycle and says which of the things it needs is missing.
 func (a *app) examineTarget(ctx context.Context, cfg *config.Config, d *diagnosis) {
 	const reach, token, sso = "Rootly: target.url can be reached", "Rootly: the token is accepted", "Rootly: SSO is set up, users can be listed"
-	target, err := openTarget(cfg, a.log)
+	target, err := a.openTarget(cfg, a.log)
 	if err != nil {
 		d.add(reach, "", err)
 		return

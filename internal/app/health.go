@@ -42,7 +42,7 @@ It is made for the HEALTHCHECK of a container.
 				return err
 			}
 			p := page{title: ready.Reason, data: ready}
-			if ready.Ready {
+			if ready.Ready && ready.Phase != daemon.PhaseStandby {
 				p.title = fmt.Sprintf("ready: %s, next cycle %s", ready.Phase, stamp(ready.Next))
 			}
 			if err := a.show(p, reconcile.TextOptions{}); err != nil {

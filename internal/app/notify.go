@@ -97,7 +97,7 @@ func trialPage(deliveries []notify.Delivery) page {
 // openNotifier makes the notifier of the configuration; sync names what is synced to the readers of its messages. It sends
 // nothing. Without a memory it remembers for the life of the process.
 func (a *app) openNotifier(cfg *config.Config, sync string, memory notify.Memory) (*notify.Notifier, error) {
-	o := notify.Options{Sync: sync, StaleAfter: cfg.Stale(), Memory: memory, Log: a.log}
+	o := notify.Options{Sync: sync, StaleAfter: cfg.Stale(), PublicURL: cfg.HTTP.PublicURL, Memory: memory, Log: a.log}
 	if cfg.Notify.CAFile != "" {
 		roots, err := authorities(cfg.Notify.CAFile)
 		if err != nil {

@@ -8,11 +8,12 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/rootly"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/web"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
 // openRootly is Rootly's REST API, nil when nobody is to be asked about.
-func openRootly(cfg *config.Config, log *slog.Logger) (*rootly.Client, error) {
+func (a *app) openRootly(cfg *config.Config, log *slog.Logger) (*rootly.Client, error) {
 	if !cfg.AsksRootly() {
 		return nil, nil
 	}
@@ -27,12 +28,13 @@ func openRootly(cfg *config.Config, log *slog.Logger) (*rootly.Client, error) {
 		}
 		o.Transport = t
 	}
+	o.Transport = a.counted(web.SideRootly, o.Transport)
 	return rootly.New(o)
 }
 
 // openPager is what the planner asks about leavers. A nil client must not become an interface that is not nil.
-func openPager(cfg *config.Config, log *slog.Logger) (reconcile.Pager, error) {
-	c, err := openRootly(cfg, log)
+func (a *app) openPager(cfg *config.Config, log *slog.Logger) (reconcile.Pager, error) {
+	c, err := a.openRootly(cfg, log)
 	if c == nil || err != nil {
 		return nil, err
 	}
@@ -77,7 +79,7 @@ func (a *app) noteUnasked(cfg *config.Config, p reconcile.Plan) {
 // examineRootly tries the API key with one small request.
 func (a *app) examineRootly(ctx context.Context, cfg *config.Config, d *diagnosis) {
 	const name = "Rootly: who is on call"
-	c, err := openRootly(cfg, a.log)
+	c, err := a.openRootly(cfg, a.log)
 	if c != nil && err == nil {
 		err = c.Check(ctx)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/web"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
 )
@@ -181,11 +182,12 @@ func (a *app) openSource(cfg *config.Config, rules *reconcile.Rules) (connectors
 	return src, nil
 }
 
-func openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error) {
+// openTarget makes the client that writes, if the daemon allows it.
+func (a *app) openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error) {
 	o := scimclient.Options{
 		BaseURL: cfg.Target.URL, AllowHTTP: cfg.Target.AllowHTTP, Token: cfg.Target.Token.Reveal,
 		MaxRate: cfg.Target.MaxRate, Concurrency: cfg.Target.Concurrency,
-		Log: log.With("side", "target"), UserAgent: "rootly-idp-sync/" + readBuild().Version,
+		Allow: a.allow, Log: log.With("side", "target"), UserAgent: "rootly-idp-sync/" + readBuild().Version,
 	}
 	if cfg.Target.CAFile != "" {
 		t, err := trusting(cfg.Target.CAFile)
@@ -194,6 +196,7 @@ func openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Client, error
 		}
 		o.Transport = t
 	}
+	o.Transport = a.counted(web.SideTarget, o.Transport)
 	c, err := scimclient.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
@@ -236,6 +239,7 @@ type memory interface {
 	Previous(ctx context.Context) (*connectors.Snapshot, time.Time, error)
 	Prune(ctx context.Context, keep time.Duration) error
 	daemon.Memory
+	web.Records
 	Close() error
 }
 
@@ -268,10 +272,10 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 	if p.source, err = a.openSource(cfg, rules); err != nil {
 		return nil, err
 	}
-	if p.target, err = openTarget(cfg, a.log); err != nil {
+	if p.target, err = a.openTarget(cfg, a.log); err != nil {
 		return nil, err
 	}
-	if p.pager, err = openPager(cfg, a.log); err != nil {
+	if p.pager, err = a.openPager(cfg, a.log); err != nil {
 		return nil, err
 	}
 	if cfg.State.None {
@@ -297,7 +301,7 @@ func (a *app) openStore(ctx context.Context, cfg *config.Config, source connecto
 }
 
 func (a *app) storeOptions(cfg *config.Config, tenant string) store.Options {
-	return store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, Log: a.log, Now: a.now}
+	return store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, LockTTL: cfg.HA.LeaseDuration.Std(), Log: a.log, Now: a.now}
 }
 
 // kept is the pipeline's state file, for verbs about what earlier runs left.

@@ -32,6 +32,9 @@ between two cycles. SIGUSR1 begins a cycle now. Logs go to standard error: text 
 elsewhere. --log-level is info unless given.
 
 With --once it runs one cycle and ends, as a CronJob wants it; a quarantine is heeded.
+
+With ha.mode several replicas choose one that runs the cycles; the others stand by. One that loses the lead
+sends nothing more and ends with code 1, for its supervisor to start it again.
 ` + exitHelp + `0 stopped in good order; 1 failed; with --once those of sync.`,
 		Example: `  rootly-idp-sync run
   rootly-idp-sync run --once --log-format json`,
@@ -40,12 +43,18 @@ With --once it runs one cycle and ends, as a CronJob wants it; a quarantine is h
 			if err := a.logAsService(logs, cmd.Flags().Changed("log-level")); err != nil {
 				return err
 			}
-			d := daemon.New(daemon.Options{Load: a.loadDaemon, Log: a.log, Now: a.now})
+			d := a.newService()
+			a.allow = d.Allow
 			if once {
 				return a.runOnce(cmd.Context(), d)
 			}
 			defer heed(d)()
-			return d.Run(cmd.Context())
+			err := d.Run(cmd.Context())
+			if lost, ok := errors.AsType[*daemon.LostError](err); ok {
+				a.log.Error("this replica no longer leads", "error", lost.Cause)
+				return exitFailed
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "run one cycle and end")
@@ -113,6 +122,9 @@ func (a *app) loadDaemon(ctx context.Context) (*daemon.Setup, []string, error) {
 		return nil, files, err
 	}
 	s, err := a.setup(p, path)
+	if err == nil {
+		err = a.showOn(ctx, p)
+	}
 	if err != nil {
 		return nil, files, errors.Join(err, p.close())
 	}
@@ -137,10 +149,12 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	return &daemon.Setup{
 		Settings: daemon.Settings{
 			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: cfg.Health.Listen,
-			Fingerprint: cfg.Fingerprint(),
+			Metrics: cfg.Health.Metrics, Fixed: fixedOf(cfg), Fingerprint: cfg.Fingerprint(),
+			ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
 		},
 		Memory: p.memory,
 		Notify: tell,
+		Elect:  a.elector(cfg),
 		Close:  p.close,
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{
@@ -148,8 +162,10 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 				settle:  grace * 4 / 5, // the rest is for the records
 				planned: func(plan reconcile.Plan) error {
 					a.noteUnasked(cfg, plan)
-					w.Planned(len(plan.Changes))
-					return nil
+					w.Planned(len(plan.Changes))«
+					‖
+					a.site.Planned(plan)
+					»return nil
 				},
 				progress: func(done, total int, _ reconcile.Change) { w.Progress(done, total) },
 			})

@@ -36,6 +36,9 @@ func daemonSection(s daemon.State, now time.Time) pageSection {
 	default:
 		say("mode %s, next cycle %s (pid %d on %s, since %s)", s.Mode, stamp(s.Next), s.PID, s.Host, stamp(s.Started))
 	}
+	if s.Leader != "" && s.Leader != "single" {
+		say("%s led, of several replicas", s.Leader)
+	}
 	if !s.LastGood.IsZero() {
 		say("last good cycle %s", stamp(s.LastGood))
 	}

@@ -18,9 +18,11 @@ const module = "github.com/rootly-idp-sync/rootly-idp-sync/"
 // nothing of ours. Tests may import more.
 var allowed = map[string][]string{
 	"cmd/rootly-idp-sync": {"internal/app", "config", "connectors", "connectors/..."},
-	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/store", "internal/notify", "internal/rootly", "internal/sim"},
+	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/leader", "internal/store", "internal/notify", "internal/rootly", "internal/sim", "internal/web"},
 	"internal/docgen":     {"internal/app"},
+	"internal/web":        {"connectors", "reconcile", "internal/daemon", "internal/store"},
 	"internal/daemon":     {"config", "connectors", "reconcile", "internal/store", "internal/notify", "internal/rootly"},
+	"internal/leader":     {"internal/daemon", "internal/store"},
 	"internal/store":      {"connectors", "reconcile"},
 	"internal/rootly":     {"connectors", "connectors/wire", "reconcile"},
 	"internal/notify":     {"reconcile"},
@@ -45,10 +47,15 @@ var homes = map[string]string{
 	"github.com/go-ldap/":               "connectors/ldap",
 	"github.com/go-asn1-ber/":           "connectors/ldap",
 	"github.com/jackc/pgx":              "internal/store",
+	"k8s.io/":                           "internal/leader",
+	"github.com/go-logr/":               "internal/leader",
 	"modernc.org/sqlite":                "internal/store",
 	"github.com/pressly/goose":          "internal/store",
 	"github.com/spf13/viper":            "config",
 	"github.com/wneessen/go-mail":       "internal/notify",
+	"github.com/prometheus/":            "internal/web",
+	"github.com/coreos/go-oidc":         "internal/web",
+	"github.com/chromedp/":              "no package outside tests",
 	"cel.dev/cel-go":                    "reconcile",
 	"github.com/spf13/cobra":            "internal/app",
 	"github.com/spf13/cobra/doc":        "internal/docgen", // man pages, which the binary does not write itself

@@ -61,7 +61,11 @@ func (d *Daemon) turn(ctx context.Context) (Ended, error) {
 	}
 }
 
-// after records what came of a cycle, tells people, and says when the next one is due.
+// retryLocked is when a cycle that found the state in use is tried again, where a leader that was killed may have left it so.
+const retryLocked = 15 * time.Second
+
+// after records what came of a cycle, tells people, and says when the next one is due. A replica that no longer leads
+// leaves all of that to the one that does.
 func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	stopped, told := ctx.Err() != nil, ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
@@ -69,6 +73,10 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 	setup, now := d.current(), d.now()
 	e.Result, e.At, e.Took = resultOf(e.Report, e.Err, stopped, setup.Settings.Mode), now, now.Sub(start)
 	sum := summaryOf(e)
+	if d.Allow() != nil {
+		d.logCycle(sum)
+		return e
+	}
 	if e.Result == ResultFailed && sum.Cycle == 0 {
 		var err error
 		if sum.Cycle, err = setup.Memory.Fail(ctx, start, e.Err.Error()); err != nil {
@@ -84,6 +92,9 @@ func (d *Daemon) after(ctx context.Context, start time.Time, e Ended) Ended {
 		e.LastGood = now
 	}
 	d.due = d.afterCycle(e.Result, now)
+	if e.Result == ResultSkipped && d.elector != nil {
+		d.due = earlier(d.due, now.Add(retryLocked))
+	}
 	e.Next = d.due
 	if d.o.Ended != nil {
 		d.o.Ended(ctx, e)
@@ -205,8 +216,11 @@ func (d *Daemon) logCycle(s Summary) {
 	d.log.LogAttrs(context.Background(), level, "cycle ended", attrs...)
 }
 
-// keep leaves the state in the store, for status and for the next start.
+// keep leaves the state in the store, for status and for the next start. Only the replica that leads does.
 func (d *Daemon) keep(ctx context.Context) {
+	if d.Allow() != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	d.board.update(func(s *State) { s.Updated = d.now() })

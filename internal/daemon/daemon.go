@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,10 @@ type Setup struct {
 	Memory Memory
 	// Notify tells people what they have to know of a cycle. It may be nil.
 	Notify func(ctx context.Context, e Ended)
-	Close  func() error
+	// Elect opens the way to choose one of several replicas. It is called once, of the first Setup; nil when this is the
+	// only one.
+	Elect func(ctx context.Context) (Elector, error)
+	Close func() error
 }
 
 // Settings are what the daemon itself needs of a configuration.
@@ -40,6 +44,8 @@ type Settings struct {
 	// Fixed are values, by their keys in the configuration, that only a restart changes.
 	Fixed       map[string]string
 	Fingerprint string // differs when anything of the configuration does, secrets included
+	// ElectionTime is how long Once waits to lead.
+	ElectionTime time.Duration
 }
 
 // A Watch is told how far a cycle is. Its functions are called one at a time.
@@ -101,6 +107,8 @@ type Daemon struct {
 	mu    sync.RWMutex // guards setup, which only the loop replaces
 	setup *Setup
 
+	term atomic.Pointer[Term] // nil while this replica does not lead
+
 	busy atomic.Bool  // a cycle runs
 	beat atomic.Int64 // nanoseconds from born to the loop's last turn
 	born time.Time
@@ -113,7 +121,8 @@ type Daemon struct {
 	looked     time.Time // when the files were looked at last
 	quarantine *reconcile.Quarantine
 	unrecorded bool   // the store has another quarantine, or none
-	listen     string // where health is served
+	elector    Elector // nil when this is the only replica
+	listen     string  // where health is served
 	fixed      map[string]string
 	files      []string // of the configuration
 	loaded     contents // of files, when they were loaded last
@@ -162,8 +171,8 @@ func (d *Daemon) State() State { return d.board.get() }
 // Subscribe sends the State now and after each change of it; who is slow gets the newest only. cancel must be called.
 func (d *Daemon) Subscribe() (updates <-chan State, cancel func()) { return d.board.subscribe() }
 
-// Run opens the configuration and runs cycles until ctx ends. Its error is nil when it was stopped in good order, within
-// the grace.
+// Run opens the configuration and runs cycles until ctx ends. Of several replicas only the one that leads does; the others
+// stand by. Its error is nil when it was stopped in good order, within the grace.
 func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return err
@@ -184,6 +193,28 @@ func (d *Daemon) Run(ctx context.Context) error {
 	stopWatchdog := d.supervisor.watch(d.alive)
 	defer stopWatchdog()
 
+	term, err := d.elect(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		d.supervisor.stopping()
+		d.log.Info("stopped", "standby", true)
+		return nil
+	case err != nil:
+		return err
+	}
+	ctx, end, err := d.take(ctx, term)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := d.cycles(ctx); err != nil {
+		return err // with requests under way leadership is not given up: it runs out
+	}
+	return d.resign(term)
+}
+
+// cycles runs one cycle after another until ctx ends.
+func (d *Daemon) cycles(ctx context.Context) error {
 	now := d.now()
 	d.seen = now
 	d.due = d.nextDue(now)
@@ -212,24 +243,42 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once runs one cycle, as a CronJob does. In a quarantine that is not over it runs none and says so.
+// Once runs one cycle, as a CronJob does. In a quarantine that is not over it runs none and says so; neither while another
+// replica leads.
 func (d *Daemon) Once(ctx context.Context) (reconcile.Report, error) {
 	if err := d.open(ctx); err != nil {
 		return reconcile.Report{}, err
 	}
 	defer d.close()
 	d.once = true
+	wait, cancel := context.WithTimeout(ctx, d.current().Settings.ElectionTime)
+	defer cancel()
+	term, err := d.elect(wait)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return reconcile.Report{}, ctx.Err()
+	case err != nil && wait.Err() != nil:
+		s := d.State()
+		return reconcile.Report{}, fmt.Errorf("no cycle was run: %s leads (wait until it has ended, or stop it) %s", cmp.Or(s.Leader, "nobody that is known"), s.ElectionError)
+	case err != nil:
+		return reconcile.Report{}, err
+	}
+	ctx, end, err := d.take(ctx, term)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	defer end()
 	s, last := d.current().Settings, d.State()
 	if q := d.quarantine; q != nil && last.Config == s.Fingerprint && d.now().Before(q.Next) {
-		return reconcile.Report{}, fmt.Errorf("in quarantine until %s, no cycle was run: %s (mend that; a changed configuration ends the wait, and so does rootly-idp-sync sync)",
-			q.Next.UTC().Format(time.RFC3339), q.Reason)
+		return reconcile.Report{}, errors.Join(fmt.Errorf("in quarantine until %s, no cycle was run: %s (mend that; a changed configuration ends the wait, and so does rootly-idp-sync sync)",
+			q.Next.UTC().Format(time.RFC3339), q.Reason), d.resign(term))
 	}
 	d.board.update(func(st *State) { st.Mode, st.Config = s.Mode, s.Fingerprint })
 	ended, err := d.turn(ctx)
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	return ended.Report, ended.Err
+	return ended.Report, errors.Join(ended.Err, d.resign(term))
 }
 
 // open loads the first configuration and what an earlier run of the daemon has left in the store.
@@ -241,10 +290,22 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.remember(files, nil)
 	d.replace(setup)
 	d.listen, d.fixed = setup.Settings.HealthListen, setup.Settings.Fixed
-	m := setup.Memory
+	host, _ := os.Hostname()
+	d.board.update(func(s *State) {
+		*s = State{Started: d.now(), PID: os.Getpid(), Host: host, Mode: setup.Settings.Mode, Phase: PhaseStarting}
+	})
+	if err := d.recall(ctx); err != nil {
+		return errors.Join(err, setup.Close())
+	}
+	return nil
+}
+
+// recall takes over what an earlier run of the daemon, or the leader before this one, has left in the store.
+func (d *Daemon) recall(ctx context.Context) error {
+	m := d.current().Memory
 	data, err := m.Recall(ctx, StateKey)
 	if err != nil {
-		return errors.Join(err, setup.Close())
+		return err
 	}
 	last, err := Decode(data)
 	if err != nil {
@@ -252,27 +313,28 @@ func (d *Daemon) open(ctx context.Context) error {
 	}
 	good, err := m.LastGood(ctx)
 	if err != nil {
-		return errors.Join(err, setup.Close())
+		return err
 	}
 	ledger, err := m.Ledger(ctx)
 	if err != nil {
-		return errors.Join(err, setup.Close())
+		return err
 	}
 	d.quarantine = ledger.Quarantine
 	if last.LastGood.After(good) {
 		good = last.LastGood // one that only observed leaves nothing else
 	}
-	host, _ := os.Hostname()
 	d.board.update(func(s *State) {
-		*s = State{
-			Started: d.now(), PID: os.Getpid(), Host: host, Leader: "single", Phase: PhaseStarting,
-			LastGood: good, Last: last.Last, Quarantine: d.quarantine, Config: last.Config,
-		}
+		s.LastGood, s.Last, s.Quarantine, s.Config = good, last.Last, d.quarantine, last.Config
 	})
 	return nil
 }
 
 func (d *Daemon) close() {
+	if d.elector != nil {
+		if err := d.elector.Close(); err != nil {
+			d.log.Warn("the election was not left in order", "error", err)
+		}
+	}
 	if err := d.current().Close(); err != nil {
 		d.log.Warn("not closed in order", "error", err)
 	}

@@ -46,6 +46,7 @@ type world struct {
 	mode    string
 	noStart bool
 	listen  string
+	elect   func(context.Context) (Elector, error)
 }
 
 func newWorld(t *testing.T, schedule string) *world {
@@ -89,7 +90,8 @@ func (w *world) load(context.Context) (*Setup, []string, error) {
 		return nil, files, err
 	}
 	return &Setup{
-		Settings: Settings{Mode: w.mode, Schedule: schedule, RunAtStart: !w.noStart, Grace: 25 * time.Second, Fingerprint: text, HealthListen: w.listen},
+		Settings: Settings{Mode: w.mode, Schedule: schedule, RunAtStart: !w.noStart, Grace: 25 * time.Second, Fingerprint: text, HealthListen: w.listen, ElectionTime: 2 * minute},
+		Elect:    w.elect,
 		Memory:   w.memory,
 		Notify: func(_ context.Context, e Ended) {
 			w.mu.Lock()

@@ -15,8 +15,9 @@ import (
 // Readiness is the answer of /readyz. It needs no credentials, so it names neither people nor addresses.
 type Readiness struct {
 	Ready         bool      `json:"ready"`
-	Reason        string    `json:"reason"` // for people; "ready" when it is
-	Role          string    `json:"role"`   // "leader"
+	Reason        string    `json:"reason"`           // for people; "ready" when it is
+	Role          string    `json:"role"`             // "leader", or "standby" when another replica leads
+	Leader        string    `json:"leader,omitempty"` // which replica leads, as the others know it; "single" when there is no other
 	Phase         Phase     `json:"phase"`
 	Mode          string    `json:"mode"`
 	Store         bool      `json:"store"`         // reachable
@@ -69,8 +70,12 @@ func answer(w http.ResponseWriter, status int, body any) {
 func (d *Daemon) Readiness(ctx context.Context) Readiness {
 	s, now := d.State(), d.now()
 	r := Readiness{
-		Role: "leader", Phase: s.Phase, Mode: s.Mode, Quarantine: s.Quarantine != nil, LastGood: s.LastGood, Next: s.Next,
+		Role: "leader", Leader: s.Leader, Phase: s.Phase, Mode: s.Mode, Quarantine: s.Quarantine != nil, LastGood: s.LastGood, Next: s.Next,
 		Configuration: s.ReloadError == "",
+	}
+	standby := s.Phase == PhaseStandby
+	if standby {
+		r.Role = "standby"
 	}
 	setup := d.current()
 	if setup == nil {
@@ -95,11 +100,19 @@ func (d *Daemon) Readiness(ctx context.Context) Readiness {
 	if !r.Configuration {
 		reasons = append(reasons, "the configuration on disk cannot be used, an earlier one runs (status says why)")
 	}
-	if setup.Settings.Schedule.stale(since, now) {
+	switch {
+	case standby && s.ElectionError != "":
+		reasons = append(reasons, "who leads cannot be told (the log says why)")
+	case !standby && setup.Settings.Schedule.stale(since, now):
 		reasons = append(reasons, fmt.Sprintf("no good cycle for %s (status says why)", now.Sub(since).Round(time.Minute)))
 	}
 	r.Ready, r.Reason = len(reasons) == 0, strings.Join(reasons, "; ")
-	if r.Ready {
+	switch {
+	case r.Ready && standby && s.Leader != "":
+		r.Reason = "ready to take over from " + s.Leader
+	case r.Ready && standby:
+		r.Reason = "ready to lead"
+	case r.Ready:
 		r.Reason = "ready"
 	}
 	return r

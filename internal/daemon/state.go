@@ -14,6 +14,7 @@ type Phase string
 // The phases.
 const (
 	PhaseStarting Phase = "starting"
+	PhaseStandby  Phase = "standby"  // another replica leads, or is about to
 	PhaseWaiting  Phase = "waiting"  // for the next cycle
 	PhasePlanning Phase = "planning" // reads both sides and compares them
 	PhaseApplying Phase = "applying"
@@ -61,7 +62,7 @@ type State struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host,omitempty"`
 	Mode    string    `json:"mode"`
-	Leader  string    `json:"leader"` // "single": no other replica stands by
+	Leader  string    `json:"leader"` // which replica leads; "single" when there is no other, "" while none is known to
 	Phase   Phase     `json:"phase"`
 	Done    int       `json:"done"`          // changes of the running cycle
 	Total   int       `json:"total"`         // 0 until they are planned
@@ -72,6 +73,8 @@ type State struct {
 	Quarantine *reconcile.Quarantine `json:"quarantine,omitempty"`
 	// ReloadError says why the configuration on disk is not the one that runs, "" when it is.
 	ReloadError string `json:"reloadError,omitempty"`
+	// ElectionError says why a replica that stands by cannot tell who leads, "" when it can.
+	ElectionError string `json:"electionError,omitempty"`
 	// RestartNeeded are the keys that were changed and that only a restart changes.
 	RestartNeeded []string `json:"restartNeeded,omitempty"`
 	// Config is a fingerprint of the configuration that runs, secrets included.

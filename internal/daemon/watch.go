@@ -121,7 +121,10 @@ func (d *Daemon) reload(ctx context.Context) {
 	}
 	slices.Sort(restart)
 	d.board.update(func(st *State) {
-		st.ReloadError, st.RestartNeeded, st.Mode, st.Config, st.Next = "", restart, s.Mode, s.Fingerprint, d.due
+		st.ReloadError, st.RestartNeeded, st.Mode, st.Config = "", restart, s.Mode, s.Fingerprint
+		if st.Phase != PhaseStandby {
+			st.Next = d.due
+		}
 	})
 	d.log.Info("configuration reloaded", "changed", changed, "mode", s.Mode, "next", d.due)
 	if len(restart) > 0 {

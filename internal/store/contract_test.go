@@ -205,6 +205,8 @@ func suite(t *testing.T, fresh func(t testing.TB) place) {
 				"limit":             {Filter{Limit: 1}, []int64{join}},
 				"cycle":             {Filter{Cycle: first}, []int64{other, create}},
 				"directory id":      {Filter{Person: "00u1"}, []int64{join, create}},
+				"the id alone":      {Filter{ID: "00u1"}, []int64{join, create}},
+				"no name, as an id": {Filter{ID: "ADA@acme.com"}, nil},
 				"SCIM id":           {Filter{Person: "r-1"}, []int64{join, create}},
 				"user name":         {Filter{Person: "ADA@acme.com"}, []int64{join, create}},
 				"group name":        {Filter{Person: "oncall"}, []int64{join}},

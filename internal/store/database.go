@@ -105,4 +105,6 @@ func (o Options) dsn() string {
 	return o.DSN()
 }
 
+func (o Options) lockTTL() time.Duration { return min(cmp.Or(o.LockTTL, WriterTTL), WriterTTL) }
+
 func (o Options) pipeline() string { return cmp.Or(o.Pipeline, "default") }

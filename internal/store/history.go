@@ -50,9 +50,11 @@ type Filter struct {
 	// Person is a person's or group's name, directory id or, while linked, SCIM id. A person's history has the changes
 	// of groups that the person joined or left.
 	Person string
-	Since  time.Time
-	Until  time.Time // the first moment that is not shown
-	Limit  int       // 100 when zero
+	// ID is a directory id and nothing else, which is found by the index alone. It takes the place of Person.
+	ID    string
+	Since time.Time
+	Until time.Time // the first moment that is not shown
+	Limit int       // 100 when zero
 }
 
 func (f Filter) since() int64 {
@@ -115,8 +117,11 @@ func (s *Store) Changes(ctx context.Context, f Filter) ([]Entry, error) {
 	if !f.Since.IsZero() || !f.Until.IsZero() {
 		where += ` AND intended >= ` + arg(f.since()) + ` AND intended < ` + arg(f.until())
 	}
-	if f.Person != "" {
-		ids, err := s.idsOf(ctx, f.Person)
+	if f.Person != "" || f.ID != "" {
+		ids, err := []string{f.ID}, error(nil)
+		if f.ID == "" {
+			ids, err = s.idsOf(ctx, f.Person)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read changes: %w", s.db.explain(err))
 		}

@@ -80,6 +80,9 @@ func (l *Lease) Name() string { return l.name }
 // Epoch tells this holding from every other of the same name.
 func (l *Lease) Epoch() int64 { return l.epoch }
 
+// Holder names this process as the others see it.
+func (l *Lease) Holder() string { return l.holder }
+
 // Valid tells whether this process may still act as the holder, by its own clocks and without asking: it says no before
 // anybody else can hold the lease.
 func (l *Lease) Valid() bool {
@@ -92,6 +95,11 @@ func (l *Lease) Valid() bool {
 
 // Lost is closed when the lease went to another holder or ran out before it could be renewed.
 func (l *Lease) Lost() <-chan struct{} { return l.lost }
+
+// Expire declares a lease lost that is not Valid, before its next renewal finds that out, and says why it is.
+func (l *Lease) Expire() error {
+	return l.fail(&ExpiredError{Path: l.place, Lease: l.name, Reason: fmt.Sprintf("it was not renewed within %s, or this process or its machine stood still", l.ttl)})
+}
 
 // Err says why the lease is lost, nil while it is not.
 func (l *Lease) Err() error {

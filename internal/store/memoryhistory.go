@@ -29,9 +29,12 @@ func (m *Memory) CyclesDuring(_ context.Context, f Filter) ([]Cycle, error) {
 func (m *Memory) Changes(_ context.Context, f Filter) ([]Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	who := m.known(f.Person)
+	who := map[string]bool{f.ID: true}
+	if f.ID == "" {
+		who = m.known(f.Person)
+	}
 	return latest(m.changes, cmp.Or(max(f.Limit, 0), 100), func(e Entry) bool {
-		return (f.Cycle == 0 || e.Cycle == f.Cycle) && f.during(e.Intended) && (f.Person == "" || about(e.Change, who))
+		return (f.Cycle == 0 || e.Cycle == f.Cycle) && f.during(e.Intended) && (f.Person+f.ID == "" || about(e.Change, who))
 	}), nil
 }
 

@@ -57,7 +57,7 @@ func newPostgres(dsn string, o Options) (*postgres, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
-	p := &postgres{writer: rand.Text(), seen: map[string]int64{}, where: fmt.Sprintf("%s@%s/%s", cfg.User, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database), ttl: WriterTTL}
+	p := &postgres{writer: rand.Text(), seen: map[string]int64{}, where: fmt.Sprintf("%s@%s/%s", cfg.User, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database), ttl: o.lockTTL()}
 	if p.files, err = migrationsOf("postgres"); err != nil {
 		return nil, err
 	}

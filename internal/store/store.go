@@ -22,6 +22,7 @@ type Options struct {
 	Source   string        // the directory's tenant
 	Target   string        // the SCIM base URL
 	Pipeline string        // "default" when empty
+	LockTTL  time.Duration // how long the writer's lock of a killed run stays taken on PostgreSQL; WriterTTL when zero, and at most that
 	// AllowOther opens a store that is bound to another pair too, for Relink; until then Begin refuses.
 	AllowOther bool
 	Log        *slog.Logger

@@ -34,8 +34,8 @@ type Access struct {
 	Listen    string
 	PublicURL string        // how people reach it, "" when that is the address it listens on
 	Token     func() string // the bearer token of programs; nil when there is none
-	TokenRole Role
-	OIDC      *OIDC // nil when nobody signs in
+	TokenRole Role          // RoleViewer when zero
+	OIDC      *OIDC         // nil when nobody signs in
 	CertFile  string
 	KeyFile   string
 }
@@ -59,6 +59,12 @@ func (g *guard) secure() bool { return g.public.Scheme == "https" }
 // Configure decides who may see the page from now on. It refuses an address that others can reach when nobody has to say
 // who they are. Sessions go on, with the roles that a now gives to their people.
 func (s *Site) Configure(a Access) error {
+	if old := s.guard.Load(); s.Address() != "" {
+		// What listens stays until a restart, and so does what follows from its address.
+		if a.Listen = old.Listen; (a.CertFile == "") != (old.cert == nil) {
+			a.CertFile, a.KeyFile = old.CertFile, old.KeyFile
+		}
+	}
 	g := &guard{Access: a, loopback: Loopback(a.Listen), csrf: http.NewCrossOriginProtection()}
 	if !g.loopback && g.open() {
 		return fmt.Errorf("http.listen: %s can be reached by others, and nobody has to say who they are (listen on 127.0.0.1, or give http.token_file or http.oidc)", a.Listen)
@@ -158,7 +164,7 @@ func (s *Site) visitor(g *guard, r *http.Request) (visitor, error) {
 		if g.Token == nil || !sameToken(given, g.Token()) {
 			return visitor{}, errToken
 		}
-		return visitor{Role: g.TokenRole, How: "token"}, nil
+		return visitor{Role: max(g.TokenRole, RoleViewer), How: "token"}, nil
 	}
 	if g.OIDC != nil {
 		if p, ok := s.sessions.find(r, g, s.now()); ok {

@@ -91,16 +91,7 @@ func (s *Site) group(ctx context.Context, id string, page int) (Detail, error) {
 				decision := p.Rules.DecideGroup(g)
 				d.Decision = &decision
 			}
-			var members []Row
-			for _, id := range g.Members {
-				member, ok := r.person(string(id))
-				if !ok {
-					member = Row{ID: string(id), Name: string(id), State: StateAbsent}
-				}
-				members = append(members, member)
-			}
-			list := pageOf(members, page)
-			d.Members = &list
+			d.Members = r.members(pageOf(g.Members, page))
 		}
 		if l, ok := r.ledger.Groups[groupID(row.ID)]; ok && l.Group != nil {
 			d.Rootly = values("displayName", l.Group.DisplayName, "externalId", l.Group.ExternalID)
@@ -119,7 +110,7 @@ func (s *Site) complete(ctx context.Context, p Pipeline, r *roster, kind reconci
 			d.Escrow = append(d.Escrow, waitOf(w))
 		}
 	}
-	entries, err := p.Records.Changes(ctx, store.Filter{Person: d.ID, Limit: shownHistory})
+	entries, err := p.Records.Changes(ctx, store.Filter{ID: d.ID, Limit: shownHistory})
 	for _, e := range entries {
 		d.History = append(d.History, pastOf(e))
 	}

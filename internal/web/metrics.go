@@ -249,7 +249,7 @@ func (c gaugeCollector) ofState(s daemon.State, set func(g gauge, v float64, lab
 	}
 	set(gaugeRunning, oneIf(s.Phase == daemon.PhasePlanning || s.Phase == daemon.PhaseApplying))
 	set(gaugeQuarantine, oneIf(s.Quarantine != nil))
-	set(gaugeLeader, oneIf(s.Leader != "standby"))
+	set(gaugeLeader, oneIf(s.Phase != daemon.PhaseStandby))
 	set(gaugeReload, oneIf(s.ReloadError == ""))
 	if s.Mode != "" {
 		set(gaugeMode, 1, s.Mode)

@@ -191,7 +191,7 @@ func (s *Site) pageHeld(w http.ResponseWriter, r *http.Request, c call) error {
 type heldPage struct {
 	Held
 	Problem string // what was missing in the form
-	By      string
+	Said    string // as whose decision it was to be recorded
 }
 
 func (s *Site) postApprove(w http.ResponseWriter, r *http.Request, c call) error {

@@ -63,6 +63,16 @@ func (c *rosterCache) forget() {
 	c.r = nil
 }
 
+// drop forgets it for good.
+func (c *rosterCache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.r = nil
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+}
+
 // of returns the roster of the pipeline's records.
 func (c *rosterCache) of(ctx context.Context, records Records, newest int64, seen *Seen) (*roster, error) {
 	c.mu.Lock()
@@ -261,7 +271,7 @@ func (r *roster) groupsOf(id string) []Row {
 	var out []Row
 	for i := range r.snapshot.Groups {
 		g := &r.snapshot.Groups[i]
-		if slices.Contains(g.Members, connectors.UserID(id)) {
+		if _, in := slices.BinarySearch(g.Members, connectors.UserID(id)); in {
 			if row, ok := r.group(string(g.ID)); ok {
 				out = append(out, row)
 			}
@@ -269,4 +279,17 @@ func (r *roster) groupsOf(id string) []Row {
 	}
 	slices.SortFunc(out, func(a, b Row) int { return strings.Compare(a.key, b.key) })
 	return out
+}
+
+// members are the people whom a page of ids means.
+func (r *roster) members(ids Page[connectors.UserID]) *Page[Row] {
+	out := Page[Row]{Items: []Row{}, Total: ids.Total, Page: ids.Page, Pages: ids.Pages}
+	for _, id := range ids.Items {
+		row, ok := r.person(string(id))
+		if !ok {
+			row = Row{ID: string(id), Name: string(id), State: StateAbsent}
+		}
+		out.Items = append(out.Items, row)
+	}
+	return &out
 }

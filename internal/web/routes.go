@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 )
 
 // A route is one thing that can be asked for. Its method is GET or POST; who asks has the role at least.
@@ -132,6 +135,8 @@ func (s *Site) admit(c *call, rt route, r *http.Request) error {
 		return refusal{http.StatusUnauthorized, err}
 	case who.Role < rt.role:
 		return refusal{http.StatusForbidden, errRole}
+	case rt.role >= RoleApprover && s.daemon.State().Phase == daemon.PhaseStandby:
+		return refusal{http.StatusConflict, fmt.Errorf("this replica stands by and decides nothing: ask the one that leads, %s", cmp.Or(s.daemon.State().Leader, "which is not known yet"))}
 	}
 	return nil
 }
@@ -168,8 +173,8 @@ type problem struct {
 func problemOf(err error) problem {
 	p := problem{Type: "about:blank", Status: statusOf(err), Detail: err.Error()}
 	p.Title = http.StatusText(p.Status)
-	if head, tail, ok := strings.Cut(p.Detail, " ("); ok && strings.HasSuffix(tail, ")") {
-		p.Detail, p.Remedy = head, strings.TrimSuffix(tail, ")")
+	if i := strings.LastIndex(p.Detail, " ("); i > 0 && strings.HasSuffix(p.Detail, ")") {
+		p.Detail, p.Remedy = p.Detail[:i], p.Detail[i+2:len(p.Detail)-1]
 	}
 	return p
 }

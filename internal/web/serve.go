@@ -11,6 +11,17 @@ import (
 	"time"
 )
 
+// Listen is where Serve listens, as Configure was told.
+func (s *Site) Listen() string { return s.guard.Load().Listen }
+
+// Address is where Serve listens in fact, "" before it does: its port, when the configured one is 0.
+func (s *Site) Address() string {
+	if a := s.address.Load(); a != nil {
+		return *a
+	}
+	return ""
+}
+
 // Serve listens where Configure said until stop is called, which ends what is under way. It returns nil when nothing is to
 // be served.
 func (s *Site) Serve() (stop func(), err error) {
@@ -23,6 +34,7 @@ func (s *Site) Serve() (stop func(), err error) {
 		return nil, fmt.Errorf(`http.listen: %w (choose another address, or "" for no page)`, err)
 	}
 	address := l.Addr().String()
+	s.address.Store(&address)
 	if g.cert != nil {
 		l = tls.NewListener(l, &tls.Config{
 			MinVersion: tls.VersionTLS12,
@@ -55,5 +67,6 @@ func (s *Site) Serve() (stop func(), err error) {
 			_ = srv.Close() // nothing more that is worth waiting for
 		}
 		wg.Wait()
+		s.roster.drop()
 	}, nil
 }

@@ -67,6 +67,7 @@ type Site struct {
 	live    Live
 
 	guard   atomic.Pointer[guard] // who may, as configured last
+	address atomic.Pointer[string]
 	seen    atomic.Pointer[Seen]
 	roster  rosterCache
 	streams atomic.Int32

@@ -64,9 +64,10 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// title begins a text with a capital, unless it begins with a key or an address.
 func title(s string) string {
-	if s == "" {
-		return ""
+	if first, _, _ := strings.Cut(s, " "); s == "" || strings.ContainsAny(first, "./@") {
+		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
