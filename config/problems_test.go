@@ -517,6 +517,34 @@ func TestEachMistakeIsNamedWithItsRemedy(t *testing.T) {
 			file: goodSource + goodScope + goodTarget + "grace: 10ms\n",
 			want: "grace (line 4) is shorter than a request takes; write 1s or more; the supervisor must wait longer than that before it kills",
 		},
+		"a page that others reach without a login": {
+			file: goodSource + goodScope + goodTarget + "http: {listen: ':8080'}\n",
+			want: `http.listen (line 4) can be reached by others, and nobody has to say who they are; write 127.0.0.1:8080, or give http.token_file or http.oidc`,
+		},
+		"a page at no address": {
+			file: goodSource + goodScope + goodTarget + "http: {listen: here}\n",
+			want: `http.listen (line 4) is no address to listen on; write 127.0.0.1:8080, :8443, or "" for no page`,
+		},
+		"a short token": {
+			file: goodSource + goodScope + goodTarget + "http: {token: abc}\n",
+			want: `http.token (line 4) is shorter than 24 characters; make one with openssl rand -hex 32`,
+		},
+		"a role without a token": {
+			file: goodSource + goodScope + goodTarget + "http: {token_role: approver}\n",
+			want: `http.token_role (line 4) has no meaning without a token; give http.token_file, or remove it`,
+		},
+		"a page that is off and a login": {
+			file: goodSource + goodScope + goodTarget + "http: {listen: '', oidc: {issuer: https://a.example, client_id: x}}\n",
+			want: `http.oidc (line 4) has no meaning while http.listen is ""; give http.listen an address, or remove it`,
+		},
+		"a public address with a path": {
+			file: goodSource + goodScope + goodTarget + "http: {public_url: https://a.example/sync}\n",
+			want: `http.public_url (line 4) has a path: the page is at the root of its host; write the host alone, such as https://sync.acme.com`,
+		},
+		"metrics without probes": {
+			file: goodSource + goodScope + goodTarget + "health: {listen: '', metrics: true}\n",
+			want: `health.metrics (line 4) has no meaning while health.listen is ""; give health.listen an address, or remove it`,
+		},
 		"a port that is none": {
 			file: goodSource + goodScope + goodTarget + "health: {listen: ':http'}\n",
 			want: `health.listen (line 4) is no address to listen on; write :8081, 127.0.0.1:8081, or "" for none`,

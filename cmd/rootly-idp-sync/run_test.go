@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,6 +30,7 @@ type service struct {
 	cmd     *exec.Cmd
 	lines   chan map[string]any // of the log; closed at the end
 	health  string              // the address of the probes
+	page    string              // the address of the status page
 	mu      sync.Mutex
 	printed bytes.Buffer // all of standard error
 
@@ -58,7 +60,8 @@ func newService(t *testing.T, people int) *service {
 func (s *service) configure(more string) {
 	s.write("rootly-idp-sync.yaml", fmt.Sprintf(`%s
 schedule: "@every 24h"
-health: {listen: "127.0.0.1:0"}
+health: {listen: "127.0.0.1:0", metrics: true}
+http: {listen: "127.0.0.1:0"}
 source: {okta: {org_url: %q, app_id: %s, api_token_file: okta-token}}
 scope: {mode: assigned}
 groups: {push: ["oncall-*"]}
@@ -112,7 +115,8 @@ func (s *service) launch(args ...string) {
 			s.lines <- line
 		}
 	}()
-}
+page = s.await("the status page is served")["url"].(string)
+	s.}
 
 // await returns the next line with the message.
 func (s *service) await(message string) map[string]any {
@@ -385,5 +389,39 @@ func TestMountedConfigurationIsReloaded(t *testing.T) {
 	s.signal(syscall.SIGTERM)
 	if code := s.ended(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestRunServesItsPage: the daemon's page, API and metrics tell of the cycle that it ran, and of the configuration that a
+// reload brought.
+func TestRunServesItsPage(t *testing.T) {
+	s := newService(t)
+	s.start()
+	s.await("cycle ended")
+	get := func(url string) string {
+		t.Helper()
+		answer, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s, %v\n%s", url, answer.Status, err, body)
+		}
+		return string(body)
+	}
+	for url, want := range map[string]string{
+		s.page + "/": "Last cycles", s.page + "/people": "acme.example", s.page + "/api/v1/cycles": `"result":"good"`, s.page + "/config": "@every 24h",
+		"http://" + s.health + "/metrics": `rootly_idp_sync_requests_total{method="POST",side="target",status="201"}`,
+	} {
+		if body := get(url); !strings.Contains(body, want) {
+			t.Errorf("%s lacks %q:\n%s", url, want, body)
+		}
+	}
+	s.configure("mode: observe\njitter: 1%")
+	s.await("configuration reloaded")
+	if body := get(s.page + "/config"); !strings.Contains(body, "mode: observe") {
+		t.Errorf("after the reload:\n%s", body)
 	}
 }

@@ -311,6 +311,7 @@ func (a *app) serveDemo(ctx context.Context, d *demo) error {
   rootly-idp-sync plan
   rootly-idp-sync sync
   rootly-idp-sync status
+  ROOTLY_IDP_SYNC_MODE=apply rootly-idp-sync run   # the daemon; its page is at http://127.0.0.1:8080
   curl -X POST %[1]s/next-day     # a day passes; then plan and sync again
   curl -X POST %[1]s/hand-over    # the shift of whoever left while on call is somebody else's`, d.control.URL)
 	a.say("\nInterrupt (Ctrl-C) to stop.")

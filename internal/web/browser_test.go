@@ -332,7 +332,7 @@ func TestBrowserIsUsableByKeyboard(t *testing.T) {
 func (w *world) history() {
 	w.t.Helper()
 	for i := range 40 {
-		id, err := w.memory.Begin(w.t.Context(), w.now().Add(-time.Duration(40-i)*time.Minute))
+		id, err := w.memory.Begin(w.t.Context(), w.now())
 		if err != nil {
 			w.t.Fatal(err)
 		}
