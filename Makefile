@@ -24,7 +24,7 @@ RACE ?= $(if $(shell command -v cc || command -v gcc || command -v clang),-race)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-«14s‖16s» %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The directory of the demo's company: okta, google, keycloak, or entra, which builds with the Graph SDK.
 SOURCE ?= okta

@@ -109,7 +109,7 @@ func TestEnvironmentOverridesEveryKey(t *testing.T) {
 		"source.okta.org_url": "https://env.okta.com", "source.file.format": "csv", "scope.mode": "all", "groups.on_removed": "delete",
 		"source.entra.identity": "workload", "source.entra.user_name": "mail", "source.entra.cloud": "usgov", "source.ldap.flavor": "ad", "source.rippling.groups": "both",
 		"phone_region": "DE", "removals": "never", "schedule": "0 * * * *", "mode": "observe", "time_zone": "Europe/Berlin", "grace": "11s", "delete_after": "11d", "health.listen": ":11", "http.token_role": "approver", "notify.email.security": "tls", "notify.rootly.target_type": "User", "target.url": "https://scim.example.com",
-		"http.token_role": "approver", "ha.mode": "postgres", "ha.lease_duration": "11m", "ha.renew_deadline": "11m", "ha.retry_period": "11s", "on_call.policy": "ignore", "on_call.horizon": "11h", "on_call.hold_max.disabled": "11h", "on_call.hold_max.other": "11h",
+		"ha.mode": "postgres", "ha.lease_duration": "11m", "ha.renew_deadline": "11m", "ha.retry_period": "11s", "on_call.policy": "ignore", "on_call.horizon": "11h", "on_call.hold_max.disabled": "11h", "on_call.hold_max.other": "11h",
 	}
 	for f := range leaves(reflectConfig(), "") {
 		t.Run(f.path, func(t *testing.T) {

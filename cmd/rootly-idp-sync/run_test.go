@@ -85,6 +85,7 @@ func (s *service) start(args ...string) {
 	s.t.Helper()
 	s.launch(args...)
 	s.health = s.await("health is served")["address"].(string)
+	s.page = s.await("the status page is served")["url"].(string)
 	s.await("started")
 }
 
@@ -115,8 +116,7 @@ func (s *service) launch(args ...string) {
 			s.lines <- line
 		}
 	}()
-page = s.await("the status page is served")["url"].(string)
-	s.}
+}
 
 // await returns the next line with the message.
 func (s *service) await(message string) map[string]any {

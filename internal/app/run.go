@@ -162,10 +162,9 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 				settle:  grace * 4 / 5, // the rest is for the records
 				planned: func(plan reconcile.Plan) error {
 					a.noteUnasked(cfg, plan)
-					w.Planned(len(plan.Changes))«
-					‖
+					w.Planned(len(plan.Changes))
 					a.site.Planned(plan)
-					»return nil
+					return nil
 				},
 				progress: func(done, total int, _ reconcile.Change) { w.Progress(done, total) },
 			})

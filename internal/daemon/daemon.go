@@ -120,7 +120,7 @@ type Daemon struct {
 	seen       time.Time // the wall clock at the last turn
 	looked     time.Time // when the files were looked at last
 	quarantine *reconcile.Quarantine
-	unrecorded bool   // the store has another quarantine, or none
+	unrecorded bool    // the store has another quarantine, or none
 	elector    Elector // nil when this is the only replica
 	listen     string  // where health is served
 	fixed      map[string]string
