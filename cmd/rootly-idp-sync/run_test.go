@@ -395,7 +395,7 @@ func TestMountedConfigurationIsReloaded(t *testing.T) {
 // TestRunServesItsPage: the daemon's page, API and metrics tell of the cycle that it ran, and of the configuration that a
 // reload brought.
 func TestRunServesItsPage(t *testing.T) {
-	s := newService(t)
+	s := newService(t, 60)
 	s.start()
 	s.await("cycle ended")
 	get := func(url string) string {
