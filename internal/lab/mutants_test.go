@@ -77,7 +77,7 @@ var mutants = []mutant{
 	{"a group of somebody else by now is ours", "reconcile/matchgroups.go",
 		"case g.link != nil && g.target != nil && g.foreign():", "case false:"},
 	{"the frozen are taken out of groups", "reconcile/diffgroups.go",
-		"return i, p.frozen == nil && p.standing == standIn", "return i, p.standing == standIn"},
+		"return i, d.people[owner].wanted()", "return i, d.people[owner].standing == standIn"},
 	{"the outcome is recorded before sending", "reconcile/applyuser.go",
 		"u, err := r.sendUser(ctx, c)", "r.settle(ctx, c, Settled{Intent: intent, Outcome: OutcomeDone}, nil); u, err := r.sendUser(ctx, c)"},
 	{"the epoch is ignored", "reconcile/apply.go",
@@ -119,7 +119,6 @@ func TestMutants(t *testing.T) {
 			}
 		}
 	}
-	table := "mutant | caught at seed | by the law\n"
 	for _, m := range mutants { // also those that are not run must still fit
 		if err := m.fits(); err != nil {
 			t.Errorf("%s: %v", m.name, err)
@@ -131,9 +130,8 @@ func TestMutants(t *testing.T) {
 			t.Errorf("%s: %v", m.name, err)
 			continue
 		}
-		table += fmt.Sprintf("%s | %s | %s\n", m.name, seed, law)
+		t.Logf("| %s | %s | %s |", m.name, seed, law)
 	}
-	t.Log("\n" + table)
 }
 
 const root = "../.."
@@ -169,7 +167,7 @@ func (m mutant) run(ctx context.Context, dir string) (seed, law string, err erro
 	if err := errors.Join(os.WriteFile(changed, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600), os.WriteFile(overlay, text, 0o600)); err != nil {
 		return "", "", err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-tags=noentra", "-vet=off", "-overlay="+overlay, "-o="+binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-tags=noentra", "-vet=off", "-ldflags=-s -w", "-overlay="+overlay, "-o="+binary, ".").CombinedOutput(); err != nil {
 		return "", "", fmt.Errorf("%w\n%s", err, out)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
