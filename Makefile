@@ -41,7 +41,20 @@ build: ## build the released binary, with every directory, into ./bin
 test: ## run the tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo 'NOTE: no C compiler was found, so the tests run WITHOUT the race detector' >&2)
 	go test $(RACE) $(TAGS) ./...
+	$(if $(RACE),$(MAKE) lab)
 	$(MAKE) entra
+
+# The race detector makes histories several times as slow: under it `go test` runs 100, and the rest is run without it.
+N ?= 2000
+SEED ?= 1
+
+.PHONY: lab
+lab: ## let N random histories under random faults try to break the laws; SEED is the first one
+	go test $(TAGS) -count=1 -timeout=10h -run=TestHistories -v ./internal/lab -histories=$(N) -seed=$(SEED)
+
+.PHONY: mutants
+mutants: ## show that each mutant of the engine breaks a law; takes minutes
+	go test $(TAGS) -count=1 -timeout=2h -run=TestMutants -v ./internal/lab -mutants
 
 .PHONY: test-scim
 test-scim: ## run client and cycles against SCIMMY and scim2-server; needs Node, npm and Python; UPDATE=-update rewrites the page

@@ -200,12 +200,11 @@ func (w *world) judgeFrozen(p *process, e effect, before photo) {
 	}
 }
 
-// A taken is one loss, for the guard's arithmetic.
+// A taken is one loss without a yes, for the guard's arithmetic.
 type taken struct {
 	axis reconcile.Axis
 	key  string
 	at   time.Time
-	free bool // by an approval
 }
 
 // judgeLoss asks of each loss whether the directory gave the person up at some moment that the process may have read, and
