@@ -40,7 +40,7 @@ build: ## build the released binary, with every directory, into ./bin
 .PHONY: test
 test: ## run the tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo 'NOTE: no C compiler was found, so the tests run WITHOUT the race detector' >&2)
-	go test $(RACE) $(TAGS) ./...
+	go test $(RACE) $(TAGS) -timeout=20m ./...
 	$(if $(RACE),$(MAKE) lab)
 	$(MAKE) entra
 
