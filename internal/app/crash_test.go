@@ -456,13 +456,13 @@ func startPostgres(t testing.TB) *pgtest.Server {
 // and nobody knows. The next process finds what the disk and Rootly have, and brings both to what they are without a crash.
 func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
-		crashEverywhere(t, 1, 1, newFileDisk)
+		crashEverywhere(t, 1, everyBoundary, newFileDisk)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		pg := startPostgres(t)
 		dsn := pg.Database(t)
 		var disks atomic.Int64
-		crashEverywhere(t, 4, 7, func(testing.TB) disk { return serverDisk{dsn, fmt.Sprint("pipeline ", disks.Add(1))} })
+		crashEverywhere(t, 4, 7*everyBoundary, func(testing.TB) disk { return serverDisk{dsn, fmt.Sprint("pipeline ", disks.Add(1))} })
 	})
 }
 

@@ -191,6 +191,13 @@ func TestClockThatIsSetTakesNobodyAway(t *testing.T) {
 	}
 }
 
+// cycles is how many have begun.
+func (p *plant) cycles() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.begun)
+}
+
 // TestClockThatIsSetInMidCycle: the rolling day goes on counting, an approval is carried out once, who is in escrow is tried
 // again, and the schedule keeps its pace, while the clock jumps an hour in each of these moments.
 func TestClockThatIsSetInMidCycle(t *testing.T) {
@@ -238,9 +245,9 @@ func TestClockThatIsSetInMidCycle(t *testing.T) {
 				if ledger, err = p.memory.Ledger(t.Context()); err != nil || len(ledger.Held) != 0 || len(ledger.Open) != 0 || len(ledger.Waiting) != 0 {
 					t.Errorf("afterwards: %+v %+v %+v, %v", ledger.Held, ledger.Open, ledger.Waiting, err)
 				}
-				before := len(p.begun)
+				before := p.cycles()
 				pass(4 * time.Hour)
-				if n := len(p.begun) - before; n != 6 {
+				if n := p.cycles() - before; n != 6 {
 					t.Errorf("%d cycles in four hours, want 6", n)
 				}
 				p.end()
