@@ -166,13 +166,10 @@ func (a *app) carryOut(ctx context.Context, p *pipeline, o cycleOptions) (exitCo
 	if report.Cycle == 0 {
 		return exitFailed, err
 	}
-	// Only the daemon slows down by itself. What it left is over with a good run of any kind.
-	if q := report.Plan.Quarantine(); q != nil && q.After(report, err, a.now()) == nil {
-		err = p.memory.Isolate(ctx, nil)
-	}
 	if err != nil { // stopped on the way: what was done is told all the same
 		a.complain(err)
 	}
+	// Only the daemon slows down by itself. What it left is over with a good run of any kind.
 	if err := p.endQuarantine(ctx, report, err, a.now()); err != nil {
 		return exitFailed, err
 	}
