@@ -141,11 +141,16 @@ func (w *world) join(n [3]uint32) string {
 	if g := w.team(n[0]); g != "" && n[1]%2 == 0 {
 		groups = append(groups, g)
 	}
-	p, err := w.company.Join(sim.Person{Direct: n[2]%4 > 0}, groups...)
+	return w.hire(sim.Person{Direct: n[2]%4 > 0}, groups...)
+}
+
+// hire lets somebody join, who may have the name of somebody who was here before.
+func (w *world) hire(p sim.Person, groups ...string) string {
+	p, err := w.company.Join(p, groups...)
 	if err != nil {
 		return ""
 	}
-	if len(w.everCalled(p.Login)) > 0 { // the name of somebody who was here before
+	if len(w.everCalled(p.Login)) > 0 {
 		w.tangle(p.ID, p.Login)
 	}
 	return p.Login + " joins"

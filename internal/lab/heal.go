@@ -18,8 +18,7 @@ func (w *world) heal() {
 	_, err := w.memory.Unpin(context.Background(), "")
 	must(err)
 	clear(w.pinned)
-	_, err = w.company.Join(sim.Person{Direct: true, Department: "SRE"}, scopeGroup) // a scope without anybody fails the cycle
-	must(err)
+	w.tell("%s", w.hire(sim.Person{Direct: true, Department: "SRE"}, scopeGroup)) // a scope without anybody fails the cycle
 	for range healing {
 		w.wait(3)
 		w.cycle()
