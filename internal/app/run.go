@@ -163,7 +163,9 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 				planned: func(plan reconcile.Plan) error {
 					a.noteUnasked(cfg, plan)
 					w.Planned(len(plan.Changes))
-					a.site.Planned(plan)
+					if a.site != nil {
+						a.site.Planned(plan)
+					}
 					return nil
 				},
 				progress: func(done, total int, _ reconcile.Change) { w.Progress(done, total) },
