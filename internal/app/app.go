@@ -68,7 +68,7 @@ type app struct {
 	allow func() error
 	// stateless is what state: none remembers: a configuration that is loaded again goes on with it.
 	stateless *store.Memory
-	site      *web.Site   // of the daemon, nil in every other verb
+	site      *web.Site   // of the daemon, nil where no daemon is shown
 	service   atomic.Bool // nobody watches: what would be told to them goes to the log
 }
 

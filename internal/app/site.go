@@ -42,7 +42,7 @@ func (a *app) serveSite() (stop func(), err error) {
 	return stop, err
 }
 
-// showOn gives the site what a pipeline shows to show in place of the one before, which may be closed then.
+// showOn makes a pipeline what the site shows. The one before may be closed then.
 func (a *app) showOn(ctx context.Context, p *pipeline) error {
 	access, err := accessOf(p.cfg.HTTP)
 	if err != nil {

@@ -339,6 +339,11 @@ func phaseText(s daemon.State, now time.Time) string {
 			return "The next cycle is about to begin"
 		}
 		return "Waiting for the next cycle, " + within(s.Next.Sub(now))
+	case daemon.PhaseStandby:
+		if s.Leader == "" {
+			return "Standing by: another replica may lead"
+		}
+		return "Standing by: " + s.Leader + " leads"
 	case daemon.PhaseStopping:
 		return "Stopping: what is under way is finished"
 	}
