@@ -123,10 +123,11 @@ actionlint: ## check the workflows
 	GOBIN=$(CURDIR)/bin go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
 	bin/actionlint -shellcheck= -pyflakes=
 
+SYSTEMS = windows/amd64 darwin/arm64
+
 .PHONY: cross
 cross: ## compile for the other systems of a release
-	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go build $(TAGS) -o /dev/null ./cmd/rootly-idp-sync
-	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build $(TAGS) -o /dev/null ./cmd/rootly-idp-sync
+	for s in $(SYSTEMS); do GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 go build $(TAGS) -o /dev/null ./cmd/rootly-idp-sync || exit 1; done
 
 .PHONY: test-helm
 test-helm: $(HELM) ## lint and render the chart; UPDATE=-update writes the renderings anew
