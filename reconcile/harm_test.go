@@ -411,6 +411,28 @@ func TestAnOpenAdditionOfANewcomerIsSettled(t *testing.T) {
 	}
 }
 
+// A group that was deleted by hand is made anew. If the answer is lost, the group is found by its externalId, whatever the
+// old link says.
+func TestAGroupMadeByALostAnswerIsFoundThoughAnOldLinkDangles(t *testing.T) {
+	w := newWorld().synced("ann").group("oncall-a", "ann").linkedGroup("oncall-a", "ann").rootlyGroup("oncall-a", "ann")
+	w.in.groups[0].ID, w.in.groups[0].ExternalID = "tg-new", "g-oncall-a"
+	group, values := Ref{Kind: KindGroup, Source: "g-oncall-a", Target: "tg-oncall-a"}, &GroupValues{DisplayName: "oncall-a", ExternalID: "g-oncall-a"}
+	ann := Membership{User: Ref{Kind: KindUser, Source: "u-ann", Target: "t-ann"}}
+	w.in.ledger.Open = []Intent{
+		{ID: 1, Group: values, Change: Change{Verb: VerbCreate, Object: group}},
+		{ID: 2, Group: values, Change: Change{Verb: VerbAdd, Object: group, Members: []Membership{ann}}},
+	}
+	ledger, rs := resolve(w.in.ledger, w.in)
+	for _, r := range rs {
+		if r.Outcome != OutcomeDone {
+			t.Errorf("intent %d is recorded as %s", r.Intent, r.Outcome)
+		}
+	}
+	if got := ledger.Groups["g-oncall-a"].Target; got != "tg-new" {
+		t.Errorf("linked to %q", got)
+	}
+}
+
 // On a server that hides deactivated accounts an open deactivation was made if the account can no longer be read; else
 // whoever returns would be created anew, and be refused.
 func TestAnOpenDeactivationOfAHiddenAccountIsDone(t *testing.T) {

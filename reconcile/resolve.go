@@ -129,7 +129,9 @@ func (x openIndex) group(i Intent) (Link, bool) {
 	}
 	ref := i.Change.Object
 	g := x.groups[ref.Target]
-	if ref.Target == "" {
+	// The link dangles when a hand has deleted the group: what was made in its place is found as any new one is.
+	made := ref.Target == "" || g == nil && (i.Change.Verb == VerbCreate || i.Change.Verb == VerbAdd)
+	if made {
 		if g = x.groupsByExt[i.Group.ExternalID]; g == nil || g.ExternalID == "" || !x.free("group", g.ID, ref.Source) || strangersIn(x.ledger, g) {
 			return Link{}, false
 		}
