@@ -77,6 +77,9 @@ func (r *photo) apply(w *world, i intent, link *reconcile.Link) {
 
 func (r *photo) applyUser(w *world, c reconcile.Change, id string) {
 	u, known := r.users[id]
+	if _, there := w.scim.User(id); !known && !there {
+		return // a hand has removed it since
+	}
 	if !known { // a new account: what the server makes of it beyond the fields is its own
 		u = sim.SCIMUser{ID: id, Active: true}
 	}

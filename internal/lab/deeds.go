@@ -35,6 +35,7 @@ var directoryDeeds = []deed{
 	{"suspend", 6, (*world).suspend},
 	{"unsuspend", 4, (*world).unsuspend},
 	{"status", 2, (*world).otherStatus},
+	{"reorganise", 6, (*world).reorganise},
 	{"unassign", 6, (*world).unassign},
 	{"assign", 4, (*world).assign},
 	{"rename", 4, (*world).rename},
@@ -60,6 +61,7 @@ var deeds = slices.Concat(directoryDeeds, []deed{
 	{"clock jump", 2, (*world).jump},
 	{"restart", 2, (*world).restart},
 	{"change in mid-cycle", 8, (*world).inMidCycle},
+	{"account in the way", 5, (*world).inTheWay},
 	{deedApprove, 6, (*world).approve},
 })
 
@@ -185,6 +187,20 @@ func (w *world) suspend(n [3]uint32) string {
 
 func (w *world) unsuspend(n [3]uint32) string {
 	return w.person(n[0], "is active again", w.company.Unsuspend)
+}
+
+// reorganise suspends a third of the people at once, always the same ones, or brings them back.
+func (w *world) reorganise([3]uint32) string {
+	people := w.company.People()
+	cohort := people[:min(len(people), 2+len(people)/4)]
+	do, what := w.company.Suspend, "are suspended"
+	if len(cohort) > 0 && cohort[0].Status == sim.StatusSuspended {
+		do, what = w.company.Unsuspend, "are active again"
+	}
+	for _, p := range cohort {
+		_ = do(p.Login) // who has left stays so
+	}
+	return fmt.Sprintf("the first %d %s", len(cohort), what)
 }
 
 func (w *world) otherStatus(n [3]uint32) string {
@@ -396,7 +412,7 @@ func (w *world) handsOnAccount(n [3]uint32) string {
 	case 7:
 		p := w.someone(n[2])
 		w.tangle(p.ID, p.Login)
-		_, err = w.scim.AddUser(sim.SCIMUser{UserName: p.Login, ExternalID: []string{"", "native-9"}[n[2]/7%2], Active: hidden || n[2]/14%3 > 0})
+		_, err = w.scim.AddUser(sim.SCIMUser{UserName: p.Login, ExternalID: []string{"", "native-" + p.ID}[n[2]/7%2], Active: hidden || n[2]/14%3 > 0})
 		what, u.UserName = "adds an account for", p.Login
 	}
 	if err != nil {
@@ -495,6 +511,24 @@ func (w *world) inMidCycle(n [3]uint32) string {
 	d, _ := pick(directoryDeeds, n[0])
 	w.process.pending = append(w.process.pending, pending{d, n, int(n[2] % 6)})
 	return "in the next cycle: " + d.name
+}
+
+// inTheWay lets somebody join, and a hand add an account of their name after the next cycle has read and before it writes.
+func (w *world) inTheWay(n [3]uint32) string {
+	p, err := w.company.Join(sim.Person{Direct: true}, scopeGroup)
+	if err != nil {
+		return ""
+	}
+	w.tangle(p.ID, p.Login)
+	add := func(w *world, _ [3]uint32) string {
+		u := sim.SCIMUser{UserName: p.Login, ExternalID: []string{"", "native-" + p.ID}[n[0]%2], Active: n[1]%4 > 0 || slices.Contains(w.Setup.Habits, "vanish")}
+		if _, err := w.scim.AddUser(u); err != nil {
+			return ""
+		}
+		return "a hand adds an account for " + p.Login
+	}
+	w.process.pending = append(w.process.pending, pending{deed{name: "account", do: add}, n, 1})
+	return p.Login + " joins"
 }
 
 // approve says yes to the sets that wait, or to some of them.

@@ -54,6 +54,9 @@ func (w *world) judge(p *process, r *http.Request, before, after photo) {
 	if p.epoch != w.epoch && len(p.intents) == 0 {
 		w.violate(LawLeadership, "%s %s", r.Method, r.URL.Path)
 	}
+	if p.epoch != w.epoch {
+		w.unreliable = true // the one request that was under way: nobody records it any more
+	}
 	deactivated := map[string]bool{}
 	for _, e := range effects {
 		if e.what == "delete user" || e.field == "active" && e.to == "false" {
@@ -164,7 +167,7 @@ func (w *world) judgeOwner(p *process, e effect, before, after photo) {
 			w.violate(LawOwnership, "%s of group %s (%s)", e, g.DisplayName, g.ExternalID)
 			return
 		}
-		if g.ExternalID != "" && g.ExternalID != id && w.ourGroups[e.group] != "" {
+		if g.ExternalID != "" && g.ExternalID != id && w.ourGroups[e.group] != "" && w.past.groupHolds(e.group, g.ExternalID) {
 			w.violate(LawFrozen, "%s of group %s, which carries the externalId %q by now", e, g.DisplayName, g.ExternalID)
 		}
 		w.ourGroups[e.group] = id
@@ -175,6 +178,11 @@ func (w *world) judgeOwner(p *process, e effect, before, after photo) {
 func (r replica) holds(user, externalID string) bool {
 	u, ok := r.scim.User(user)
 	return !ok || u.ExternalID == externalID
+}
+
+func (r replica) groupHolds(group, externalID string) bool {
+	g, ok := r.scim.Group(group)
+	return !ok || g.ExternalID == externalID
 }
 
 func (w *world) judgeFrozen(p *process, e effect, before photo) {

@@ -189,7 +189,7 @@ type world struct {
 	contacted  bool    // a cycle has ended
 	settledBy  ruleset // the rules of the last one
 	replay     photo
-	unreliable bool // an intent was settled by a reading that lied
+	unreliable bool // an intent was settled by a reading that lied, or a write came too late to be recorded
 
 	last    reconcile.Report // of the last cycle
 	lastErr error

@@ -120,10 +120,12 @@ func (p *process) confirm() {
 func (p *process) happen(when int) {
 	for _, d := range p.pending {
 		if d.when == when {
+			before := p.w.photo()
 			if said := d.do(p.w, d.n); said != "" {
 				p.w.tell("meanwhile %s", said)
 			}
 			p.w.record()
+			p.w.replay.follow(before, p.w.photo())
 		}
 	}
 }
