@@ -144,7 +144,8 @@ func seconds(s float64) time.Duration {
 // backoff is a wait before try number n+1, drawn from the whole range so that parallel callers do not come back together.
 func backoff(n int) time.Duration {
 	const first, longest = 500 * time.Millisecond, 8 * time.Second
-	return rand.N(min(longest, first<<min(n, 10))) + time.Millisecond
+	dice := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) // which a virtual clock throws the same again
+	return time.Duration(dice.Int64N(int64(min(longest, first<<min(n, 10))))) + time.Millisecond
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

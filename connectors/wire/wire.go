@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -51,10 +53,12 @@ func Trouble(err error) string {
 	return err.Error()
 }
 
-// Backoff is the unit, doubled with each time, give or take a half. The first time is 1.
+// Backoff is the unit, doubled with each time, give or take a half. The first time is 1. The clock's nanoseconds are the
+// dice, so that under a clock of a test's own the same waits come again.
 func Backoff(unit time.Duration, nth int) time.Duration {
 	base := unit << (nth - 1)
-	return base/2 + rand.N(base)
+	dice := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	return base/2 + time.Duration(dice.Int64N(int64(base)))
 }
 
 // Pauses waits and adds up how long. Its zero value is ready, and several goroutines may use it.
@@ -79,3 +83,22 @@ func (p *Pauses) Wait(ctx context.Context, wait time.Duration) error {
 
 // Total is how long all pauses lasted.
 func (p *Pauses) Total() time.Duration { return time.Duration(p.total.Load()) }
+
+// Loopback tells whether a host is this machine itself: what goes there may go unencrypted.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Recovered turns a panic of f, which may run on a goroutine of its own, into an error of the directory's that names the
+// library that panicked.
+func Recovered(directory, library string, f func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("%s: %s panicked, nothing was concluded: %v", directory, library, p)
+			}
+		}()
+		return f()
+	}
+}

@@ -14,12 +14,16 @@ import (
 
 // A ballot is an Elector whose outcome the test decides.
 type ballot struct {
+	won chan *reign
+
+	mu   sync.Mutex
 	seen func(Standing)
-	won  chan *reign
 }
 
 func (b *ballot) Campaign(ctx context.Context, seen func(Standing)) (Term, error) {
+	b.mu.Lock()
 	b.seen = seen
+	b.mu.Unlock()
 	select {
 	case t := <-b.won:
 		return t, nil
@@ -29,6 +33,13 @@ func (b *ballot) Campaign(ctx context.Context, seen func(Standing)) (Term, error
 }
 
 func (b *ballot) Close() error { return nil }
+
+// say tells the replica who leads.
+func (b *ballot) say(s Standing) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen(s)
+}
 
 // A reign is a Term that the test ends.
 type reign struct {
@@ -74,7 +85,7 @@ func replica(t *testing.T) (*world, *ballot) {
 func TestAStandbyRunsNoCycleAndWritesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, b := replica(t)
-		b.seen(Standing{Leader: "pod-b"})
+		b.say(Standing{Leader: "pod-b"})
 		w.d.RunNow()
 		pass(5 * time.Hour)
 		w.begins()
@@ -87,7 +98,7 @@ func TestAStandbyRunsNoCycleAndWritesNothing(t *testing.T) {
 		if r := w.d.Readiness(t.Context()); !r.Ready || r.Role != "standby" || r.Leader != "pod-b" || r.Reason != "ready to take over from pod-b" {
 			t.Errorf("readiness %+v", r)
 		}
-		b.seen(Standing{Err: errors.New("forbidden")})
+		b.say(Standing{Err: errors.New("forbidden")})
 		pass(probeLife)
 		if r := w.d.Readiness(t.Context()); r.Ready || !strings.Contains(r.Reason, "who leads cannot be told") {
 			t.Errorf("readiness %+v", r)
@@ -198,7 +209,7 @@ func TestOnceWaitsForItsTurnAndSaysWhoLeads(t *testing.T) {
 		w.elect = func(context.Context) (Elector, error) { return b, nil }
 		once := func() error {
 			d := New(Options{Load: w.load, Now: w.now})
-			go func() { time.Sleep(time.Second); b.seen(Standing{Leader: "pod-b"}) }()
+			go func() { time.Sleep(time.Second); b.say(Standing{Leader: "pod-b"}) }()
 			_, err := d.Once(t.Context())
 			return err
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/okta"
@@ -69,7 +71,7 @@ func (w *world) newProcess() *process {
 	}
 	var err error
 	p.target, err = scimclient.New(scimclient.Options{
-		BaseURL: w.ends.SCIMURL, Token: func() string { return w.ends.SCIMToken }, Transport: sim.Transport(http.HandlerFunc(p.toTarget)), PageSize: size,
+		BaseURL: w.ends.SCIMURL, Token: func() string { return w.ends.SCIMToken }, Transport: inTurn{sim.Transport(http.HandlerFunc(p.toTarget))}, PageSize: size,
 	})
 	must(err)
 	return p
@@ -79,10 +81,28 @@ func (w *world) newProcess() *process {
 func (w *world) connect(q connectors.Query) *okta.Connector {
 	c, err := okta.New(okta.Options{
 		OrgURL: w.ends.OktaURL, APIToken: func() string { return w.ends.OktaToken }, AppID: w.ends.AppID, Query: q,
-		Transport: sim.Transport(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.asking.toDirectory(rw, r) })),
+		Transport: inTurn{sim.Transport(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.asking.toDirectory(rw, r) }))},
 	})
 	must(err)
 	return c
+}
+
+// inTurn makes the order of requests the seed's, though goroutines send them: each comes at an instant of its own, and
+// one that was given up is answered before another begins, so that none of a cycle's requests reaches into the next.
+type inTurn struct{ http.RoundTripper }
+
+func (t inTurn) RoundTrip(r *http.Request) (*http.Response, error) {
+	h := fnv.New32a()
+	fmt.Fprint(h, r.Method, r.URL)
+	time.Sleep(time.Duration(h.Sum32() % uint32(time.Millisecond)))
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	resp, err := t.RoundTripper.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+	if gone := r.Context().Err(); gone != nil {
+		return nil, gone
+	}
+	return resp, err
 }
 
 // watched is the connector, with an eye on when it is asked again.
