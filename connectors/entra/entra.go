@@ -95,7 +95,7 @@ type Connector struct {
 	nested     bool
 	userName   UserNameFrom
 	query      connectors.Query
-	scope      []groupRef
+	scope      []connectors.GroupRef
 	attributes []attribute
 	graph      graph
 	rt         *transport
@@ -251,13 +251,4 @@ func (c *Connector) choose(ctx context.Context, everybody []connectors.User, ass
 }
 
 // recovered turns a panic of f, which may run on a goroutine of its own, into an error.
-func recovered(f func() error) func() error {
-	return func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("entra: msgraph-sdk-go panicked, nothing was concluded: %v", p)
-			}
-		}()
-		return f()
-	}
-}
+func recovered(f func() error) func() error { return wire.Recovered("entra", "msgraph-sdk-go", f) }

@@ -45,7 +45,7 @@ func (c *Connector) listGroups(ctx context.Context, found func(connectors.GroupI
 	groups, err := list(ctx, "listing the groups", c.graph.groups(pageSize),
 		func(g models.Groupable) (connectors.Group, bool, error) {
 			group := connectors.Group{ID: connectors.GroupID(text(g.GetId())), Name: text(g.GetDisplayName())}
-			group.Scope = slices.ContainsFunc(c.scope, func(r groupRef) bool { return r.means(group) })
+			group.Scope = slices.ContainsFunc(c.scope, func(r connectors.GroupRef) bool { return r.Means(string(group.ID), group.Name) })
 			_, push := c.query.Push.Match(string(group.ID), group.Name)
 			if !group.Scope && !push {
 				if group.Name == "" {
@@ -65,17 +65,13 @@ func (c *Connector) listGroups(ctx context.Context, found func(connectors.GroupI
 	return groups, c.checkScope(groups)
 }
 
-func (r groupRef) means(g connectors.Group) bool {
-	return r.id != "" && r.id == string(g.ID) || r.id == "" && r.name == g.Name
-}
-
 // checkScope requires of each entry of the scope that it stands for one group.
 func (c *Connector) checkScope(groups []connectors.Group) error {
 	var errs []error
 	for _, ref := range c.scope {
 		var hits []string
 		for _, g := range groups {
-			if ref.means(g) {
+			if ref.Means(string(g.ID), g.Name) {
 				hits = append(hits, "id:"+string(g.ID))
 			}
 		}
@@ -90,7 +86,7 @@ func (c *Connector) checkScope(groups []connectors.Group) error {
 	return errors.Join(errs...)
 }
 
-func missingGroup(ref groupRef) error {
+func missingGroup(ref connectors.GroupRef) error {
 	return fmt.Errorf("entra: scope group %s does not exist (names count letter by letter; compare with Groups > All groups "+
 		"in the Entra admin center)", ref)
 }
@@ -99,7 +95,7 @@ func missingGroup(ref groupRef) error {
 func (c *Connector) getGroups(ctx context.Context, found func(connectors.GroupID)) ([]connectors.Group, error) {
 	scope := map[string]bool{}
 	for _, ref := range c.scope {
-		scope[ref.id] = true
+		scope[ref.ID] = true
 	}
 	var ids []string
 	for id := range scope {
@@ -114,7 +110,7 @@ func (c *Connector) getGroups(ctx context.Context, found func(connectors.GroupID
 		g, err := c.getGroup(ctx, id)
 		switch {
 		case noSuch(err) && scope[id]:
-			return nil, missingGroup(groupRef{id: id})
+			return nil, missingGroup(connectors.GroupRef{ID: id})
 		case noSuch(err):
 			c.log.Warn("group to push does not exist", "group", id)
 			continue

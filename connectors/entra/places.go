@@ -5,12 +5,13 @@ package entra
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // Cloud is one of Microsoft's clouds, which share neither tenants nor addresses.
@@ -86,14 +87,9 @@ func address(what, given, usual string) (*url.URL, error) {
 		return nil, fmt.Errorf("entra: the %s %q is not a full address (the usual one is %s)", what, given, usual)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("entra: the %s %s has more than a host and a path (the usual one is %s)", what, u.Redacted(), usual)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !wire.Loopback(u.Hostname()):
 		return nil, fmt.Errorf("entra: the %s %q is not https, so the token would be readable on the way", what, given)
 	}
 	u.Host = strings.ToLower(u.Host)
 	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -6,25 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
-
-// A groupRef is one entry of Query.Groups: an id or an exact name.
-type groupRef struct {
-	id   string
-	name string
-}
-
-func (r groupRef) String() string {
-	if r.id != "" {
-		return "id:" + r.id
-	}
-	return fmt.Sprintf("%q", r.name)
-}
 
 // canonical is a GUID in the form that Graph answers, lower case with hyphens, in which ids are compared.
 func canonical(id string) (string, error) {
@@ -34,7 +20,7 @@ func canonical(id string) (string, error) {
 
 // parseQuery checks what is asked for against what Entra knows, and turns the ids of the app and the scope into the canonical
 // form. A pattern keeps what was written, for it is matched outside of here too: its id has to be canonical already.
-func parseQuery(o *Options) ([]groupRef, error) {
+func parseQuery(o *Options) ([]connectors.GroupRef, error) {
 	var errs []error
 	q := o.Query
 	switch q.Mode {
@@ -55,23 +41,15 @@ func parseQuery(o *Options) ([]groupRef, error) {
 	if q.Mode != connectors.ScopeGroups && len(q.Groups) > 0 {
 		errs = append(errs, fmt.Errorf("entra: scope groups are listed, but the mode is %q, not groups", q.Mode))
 	}
-	var refs []groupRef
-	for _, s := range q.Groups {
-		ref := groupRef{name: strings.TrimSpace(s)}
-		if id, ok := strings.CutPrefix(ref.name, "id:"); ok {
-			ref = groupRef{id: id}
-		}
-		if ref == (groupRef{}) {
-			errs = append(errs, fmt.Errorf("entra: scope group %q names nothing", s))
+	refs, err := connectors.ParseGroupRefs("entra", q.Groups)
+	errs = append(errs, err)
+	for i, ref := range refs {
+		if ref.ID == "" {
 			continue
 		}
-		if ref.id != "" {
-			var err error
-			if ref.id, err = canonical(ref.id); err != nil {
-				errs = append(errs, fmt.Errorf("entra: scope group %q is not an id (%s)", s, whereGroup))
-			}
+		if refs[i].ID, err = canonical(ref.ID); err != nil {
+			errs = append(errs, fmt.Errorf("entra: scope group %q is not an id (%s)", ref, whereGroup))
 		}
-		refs = append(refs, ref)
 	}
 	for _, p := range q.Push {
 		if id := p.ID(); id != "" {
@@ -85,6 +63,6 @@ func parseQuery(o *Options) ([]groupRef, error) {
 
 // byIDOnly tells whether all wanted groups are named by id, so that the tenant's groups need not be listed.
 func (c *Connector) byIDOnly() bool {
-	return !slices.ContainsFunc(c.scope, func(r groupRef) bool { return r.id == "" }) &&
+	return !slices.ContainsFunc(c.scope, func(r connectors.GroupRef) bool { return r.ID == "" }) &&
 		!slices.ContainsFunc(c.query.Push, func(p connectors.Pattern) bool { return p.ID() == "" })
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -181,7 +180,7 @@ func (c *Connector) fetch(ctx context.Context) (connectors.Snapshot, error) {
 		neutral[i] = m.with(users)
 	}
 	if c.opts.Query.Mode == connectors.ScopeGroups {
-		users = inScope(users, neutral)
+		users = connectors.InScope(users, neutral)
 	}
 	snap, err := connectors.NewSnapshot(users, neutral)
 	if err != nil {
@@ -190,25 +189,7 @@ func (c *Connector) fetch(ctx context.Context) (connectors.Snapshot, error) {
 	return snap, nil
 }
 
-// inScope keeps the people who are in one of the scope's groups.
-func inScope(users []connectors.User, groups []connectors.Group) []connectors.User {
-	in := map[connectors.UserID]bool{}
-	for _, g := range groups {
-		for _, id := range g.Members {
-			in[id] = in[id] || g.Scope
-		}
-	}
-	return slices.DeleteFunc(users, func(u connectors.User) bool { return !in[u.ID] })
-}
-
 // recovered turns a panic of f, which may run on a goroutine of its own, into an error.
 func recovered(f func() error) func() error {
-	return func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("google: google.golang.org/api panicked, nothing was concluded: %v", p)
-			}
-		}()
-		return f()
-	}
+	return wire.Recovered("google", "google.golang.org/api", f)
 }

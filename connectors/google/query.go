@@ -3,13 +3,13 @@ package google
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // A groupRef is one entry of Query.Groups: an id, an address or an exact name.
@@ -122,13 +122,8 @@ func checkAddress(name, address string) error {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("google: the %s %q is no address (write https://…)", name, address)
-	case u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https" || u.Scheme == "http" && wire.Loopback(u.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("google: the %s %q is not https, so the access token would be readable on the way", name, address)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

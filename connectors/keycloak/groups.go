@@ -151,7 +151,7 @@ func byID(a, b connectors.Group) int { return strings.Compare(string(a.ID), stri
 
 // byIDOnly tells whether all wanted groups are named by id, so that the realm's groups need not be listed.
 func (c *Connector) byIDOnly() bool {
-	return !slices.ContainsFunc(c.scope, func(r groupRef) bool { return r.id == "" }) &&
+	return !slices.ContainsFunc(c.scope, func(r connectors.GroupRef) bool { return r.ID == "" }) &&
 		!slices.ContainsFunc(c.opts.Query.Push, func(p connectors.Pattern) bool { return p.ID() == "" })
 }
 
@@ -163,10 +163,10 @@ func (c *Connector) resolve(t *tree) ([]connectors.GroupID, error) {
 		var hits, alike []string
 		for id, n := range t.nodes {
 			switch {
-			case string(id) == ref.id, ref.id == "" && n.Name == ref.path:
+			case ref.Means(string(id), n.Name):
 				ids = append(ids, id)
 				hits = append(hits, "id:"+string(id))
-			case ref.id == "" && strings.HasSuffix(n.Name, "/"+ref.path):
+			case ref.ID == "" && strings.HasSuffix(n.Name, "/"+ref.Name):
 				alike = append(alike, n.Name)
 			}
 		}
@@ -189,7 +189,7 @@ func (c *Connector) resolve(t *tree) ([]connectors.GroupID, error) {
 	return ids, nil
 }
 
-func missingGroup(ref groupRef) error {
+func missingGroup(ref connectors.GroupRef) error {
 	return fmt.Errorf("keycloak: scope group %s does not exist (paths count letter by letter; compare with Groups in the admin console)", ref)
 }
 
@@ -197,7 +197,7 @@ func missingGroup(ref groupRef) error {
 func (c *Connector) getGroups(ctx context.Context) ([]connectors.Group, error) {
 	scope := []connectors.GroupID{}
 	for _, ref := range c.scope {
-		scope = append(scope, connectors.GroupID(ref.id))
+		scope = append(scope, connectors.GroupID(ref.ID))
 	}
 	ids := slices.Clone(scope)
 	for _, p := range c.opts.Query.Push {
@@ -214,7 +214,7 @@ func (c *Connector) getGroups(ctx context.Context) ([]connectors.Group, error) {
 			group, err := c.getGroup(ctx, id)
 			switch {
 			case noSuch(err) && inScope:
-				return missingGroup(groupRef{id: string(id)})
+				return missingGroup(connectors.GroupRef{ID: string(id)})
 			case noSuch(err):
 				c.log.Warn("group to push does not exist", "group", id)
 				return nil

@@ -63,7 +63,7 @@ type Options struct {
 type Connector struct {
 	opts   Options
 	base   *url.URL
-	scope  []groupRef
+	scope  []connectors.GroupRef
 	page   int // people and groups asked for at once
 	client *client
 	log    *slog.Logger

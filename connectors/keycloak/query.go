@@ -3,26 +3,13 @@ package keycloak
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
-
-// A groupRef is one entry of Query.Groups: an id or a path without the slash it begins with.
-type groupRef struct {
-	id   string
-	path string
-}
-
-func (r groupRef) String() string {
-	if r.id != "" {
-		return "id:" + r.id
-	}
-	return fmt.Sprintf("%q", r.path)
-}
 
 // parseURL takes https and, on loopback, http. What follows the host is kept: old servers answer below /auth.
 func parseURL(s string) (*url.URL, error) {
@@ -37,16 +24,11 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("keycloak: the URL %s has more than a host and a path (%s)", u.Redacted(), write)
 	case strings.Contains(u.Path+"/", "/realms/") || strings.Contains(u.Path+"/", "/admin/"):
 		return nil, fmt.Errorf("keycloak: the URL %s leads into the server (write what stands before /realms or /admin; the realm is given by itself)", u)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !wire.Loopback(u.Hostname()):
 		return nil, fmt.Errorf("keycloak: the URL %s is not https, so the client secret would be readable on the way", u)
 	}
 	u.Host = strings.ToLower(u.Host)
 	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func checkSignIn(o Options) error {
@@ -64,7 +46,7 @@ func checkSignIn(o Options) error {
 }
 
 // parseQuery checks what is asked for against what Keycloak knows.
-func parseQuery(o Options) ([]groupRef, error) {
+func parseQuery(o Options) ([]connectors.GroupRef, error) {
 	var errs []error
 	q := o.Query
 	switch q.Mode {
@@ -92,18 +74,13 @@ func parseQuery(o Options) ([]groupRef, error) {
 	if slices.Contains(o.Roles, "") {
 		errs = append(errs, errors.New("keycloak: a role without a name is listed"))
 	}
-	var refs []groupRef
-	for _, s := range q.Groups {
-		id, byID := strings.CutPrefix(strings.TrimSpace(s), "id:")
-		ref := groupRef{path: strings.TrimPrefix(id, "/")}
-		if byID {
-			ref = groupRef{id: id}
+	refs, err := connectors.ParseGroupRefs("keycloak", q.Groups)
+	errs = append(errs, err)
+	for i, ref := range refs {
+		refs[i].Name = strings.TrimPrefix(ref.Name, "/") // a path is the same with it and without
+		if refs[i] == (connectors.GroupRef{}) {
+			errs = append(errs, fmt.Errorf("keycloak: scope group %q names nothing", ref.Name))
 		}
-		if ref == (groupRef{}) {
-			errs = append(errs, fmt.Errorf("keycloak: scope group %q names nothing", s))
-			continue
-		}
-		refs = append(refs, ref)
 	}
 	return refs, errors.Join(errs...)
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -199,7 +199,7 @@ func (c *Connector) fetch(ctx context.Context) (connectors.Snapshot, error) {
 		users[i] = people[i].User
 	}
 	if c.opts.Query.Mode == connectors.ScopeGroups {
-		users = inScope(users, groups)
+		users = connectors.InScope(users, groups)
 	}
 	snap, err := connectors.NewSnapshot(users, groups)
 	if err != nil {
@@ -208,25 +208,5 @@ func (c *Connector) fetch(ctx context.Context) (connectors.Snapshot, error) {
 	return snap, nil
 }
 
-// inScope keeps the people who are in one of the scope's groups.
-func inScope(users []connectors.User, groups []connectors.Group) []connectors.User {
-	in := map[connectors.UserID]bool{}
-	for _, g := range groups {
-		for _, id := range g.Members {
-			in[id] = in[id] || g.Scope
-		}
-	}
-	return slices.DeleteFunc(users, func(u connectors.User) bool { return !in[u.ID] })
-}
-
 // recovered turns a panic of f, which may run on a goroutine of its own, into an error.
-func recovered(f func() error) func() error {
-	return func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("ldap: go-ldap panicked, nothing was concluded: %v", p)
-			}
-		}()
-		return f()
-	}
-}
+func recovered(f func() error) func() error { return wire.Recovered("ldap", "go-ldap", f) }

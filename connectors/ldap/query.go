@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // attributeName is RFC 4512's attribute description without options.
@@ -44,17 +45,12 @@ func parseServers(o Options) ([]server, error) {
 			port = "389"
 		}
 		s.address = net.JoinHostPort(s.host, port)
-		if !s.tls && !o.StartTLS && !o.AllowPlain && !loopback(s.host) {
+		if !s.tls && !o.StartTLS && !o.AllowPlain && !wire.Loopback(s.host) {
 			errs = append(errs, fmt.Errorf("ldap: %s is not encrypted, so the password would be readable on the way (write ldaps://, or set start_tls)", s.url))
 		}
 		out = append(out, s)
 	}
 	return out, errors.Join(errs...)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // parseCA returns nil, which means the system's authorities, when there are no others.

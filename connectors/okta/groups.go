@@ -92,7 +92,7 @@ func (c *Connector) markScope(all []connectors.Group) error {
 	for _, ref := range c.scope {
 		var hits []string
 		for i, g := range all {
-			if ref.id != "" && string(g.ID) == ref.id || ref.id == "" && g.Name == ref.name {
+			if ref.Means(string(g.ID), g.Name) {
 				all[i].Scope = true
 				hits = append(hits, "id:"+string(g.ID))
 			}
@@ -108,7 +108,7 @@ func (c *Connector) markScope(all []connectors.Group) error {
 	return errors.Join(errs...)
 }
 
-func missingGroup(ref groupRef) error {
+func missingGroup(ref connectors.GroupRef) error {
 	return fmt.Errorf("okta: scope group %s does not exist or is hidden from this credential "+
 		"(names count letter by letter; compare with Directory > Groups)", ref)
 }
@@ -117,7 +117,7 @@ func missingGroup(ref groupRef) error {
 func (c *Connector) getGroups(ctx context.Context) ([]connectors.Group, error) {
 	scope := map[string]bool{}
 	for _, ref := range c.scope {
-		scope[ref.id] = true
+		scope[ref.ID] = true
 	}
 	var ids []string
 	for id := range scope {
@@ -137,7 +137,7 @@ func (c *Connector) getGroups(ctx context.Context) ([]connectors.Group, error) {
 			group, err := c.getGroup(ctx, id)
 			if noSuch(err) {
 				if scope[id] {
-					return missingGroup(groupRef{id: id})
+					return missingGroup(connectors.GroupRef{ID: id})
 				}
 				c.log.Warn("group to push does not exist", "group", id)
 				return nil

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -69,7 +70,7 @@ type Connector struct {
 	org    *url.URL
 	appID  string
 	query  connectors.Query
-	scope  []groupRef
+	scope  []connectors.GroupRef
 	client *sdk.Client
 	rt     *transport
 	log    *slog.Logger
@@ -174,17 +175,8 @@ func (c *Connector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
 	return snap, nil
 }
 
-// recovered turns a panic of f, which runs on a goroutine of its own, into an error.
-func recovered(f func() error) func() error {
-	return func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("okta: okta-sdk-golang/v2 panicked, nothing was concluded: %v", p)
-			}
-		}()
-		return f()
-	}
-}
+// recovered turns a panic of f, which may run on a goroutine of its own, into an error.
+func recovered(f func() error) func() error { return wire.Recovered("okta", "okta-sdk-golang/v2", f) }
 
 func newTransport(o Options, auth credentials, log *slog.Logger) *transport {
 	t := &transport{

@@ -3,10 +3,11 @@ package okta
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
 // adminSuffixes are Okta's own domains, on which acme-admin is the Admin Console of acme.
@@ -26,7 +27,7 @@ func parseOrgURL(s string, allowHTTP bool) (*url.URL, error) {
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		// The SDK doubles a path prefix from page two on.
 		return nil, fmt.Errorf("okta: org URL %s has more than a host (write https://%s)", u.Redacted(), u.Host)
-	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !allowHTTP && !wire.Loopback(u.Hostname()):
 		return nil, fmt.Errorf("okta: org URL %q is not https, so the token would be readable on the way", s)
 	}
 	u.Host = strings.ToLower(u.Host)
@@ -35,9 +36,4 @@ func parseOrgURL(s string, allowHTTP bool) (*url.URL, error) {
 		return nil, fmt.Errorf("okta: org URL %q is the Admin Console (write https://%s.%s)", s, org, domain)
 	}
 	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

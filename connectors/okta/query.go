@@ -4,26 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
-// A groupRef is one entry of Query.Groups: an id or an exact name.
-type groupRef struct {
-	id   string
-	name string
-}
-
-func (r groupRef) String() string {
-	if r.id != "" {
-		return "id:" + r.id
-	}
-	return fmt.Sprintf("%q", r.name)
-}
-
 // parseQuery checks what is asked for against what Okta knows.
-func parseQuery(o Options) ([]groupRef, error) {
+func parseQuery(o Options) ([]connectors.GroupRef, error) {
 	var errs []error
 	q := o.Query
 	switch q.Mode {
@@ -45,24 +31,14 @@ func parseQuery(o Options) ([]groupRef, error) {
 	if q.Mode != connectors.ScopeAssigned && slices.Contains(q.Attributes, AppUserName) {
 		errs = append(errs, fmt.Errorf("okta: attribute %s exists in mode assigned only", AppUserName))
 	}
-	var refs []groupRef
-	for _, s := range q.Groups {
-		ref := groupRef{name: strings.TrimSpace(s)}
-		if id, ok := strings.CutPrefix(ref.name, "id:"); ok {
-			ref = groupRef{id: id}
-		}
-		if ref == (groupRef{}) {
-			errs = append(errs, fmt.Errorf("okta: scope group %q names nothing", s))
-			continue
-		}
-		refs = append(refs, ref)
-	}
+	refs, err := connectors.ParseGroupRefs("okta", q.Groups)
+	errs = append(errs, err)
 	return refs, errors.Join(errs...)
 }
 
 // byIDOnly tells whether all wanted groups are named by id, so that the org's groups need not be listed.
 func (c *Connector) byIDOnly() bool {
-	return !slices.ContainsFunc(c.scope, func(r groupRef) bool { return r.id == "" }) &&
+	return !slices.ContainsFunc(c.scope, func(r connectors.GroupRef) bool { return r.ID == "" }) &&
 		!slices.ContainsFunc(c.query.Push, func(p connectors.Pattern) bool { return p.ID() == "" })
 }
 

@@ -78,7 +78,7 @@ func (c *Connector) resolve(units map[string]*unit) ([]connectors.GroupID, error
 	for _, ref := range c.scope {
 		var hits []connectors.GroupID
 		for id, u := range units {
-			if ref.id == id || ref.id == "" && ref.name == u.Name {
+			if ref.Means(id, u.Name) {
 				hits = append(hits, connectors.GroupID(id))
 			}
 		}
@@ -128,15 +128,4 @@ func (c *Connector) enter(in map[string]bool, units map[string]*unit, id string)
 		}
 		id = units[id].ParentID
 	}
-}
-
-// inScope are the members of the scope's groups.
-func inScope(groups []connectors.Group) map[connectors.UserID]bool {
-	in := map[connectors.UserID]bool{}
-	for _, g := range groups {
-		for _, id := range g.Members {
-			in[id] = in[id] || g.Scope
-		}
-	}
-	return in
 }

@@ -3,30 +3,17 @@ package rippling
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
 )
 
-// A groupRef is one entry of Query.Groups: an id or an exact name.
-type groupRef struct {
-	id   string
-	name string
-}
-
-func (r groupRef) String() string {
-	if r.id != "" {
-		return "id:" + r.id
-	}
-	return fmt.Sprintf("%q", r.name)
-}
-
 // parseQuery checks what is asked for against what Rippling knows.
-func parseQuery(o Options) ([]groupRef, error) {
+func parseQuery(o Options) ([]connectors.GroupRef, error) {
 	var errs []error
 	q := o.Query
 	switch q.Mode {
@@ -54,18 +41,8 @@ func parseQuery(o Options) ([]groupRef, error) {
 			errs = append(errs, fmt.Errorf("rippling: there is no attribute %q (there are %s)", name, strings.Join(knownAttributes(), ", ")))
 		}
 	}
-	var refs []groupRef
-	for _, s := range q.Groups {
-		ref := groupRef{name: strings.TrimSpace(s)}
-		if id, ok := strings.CutPrefix(ref.name, "id:"); ok {
-			ref = groupRef{id: id}
-		}
-		if ref == (groupRef{}) {
-			errs = append(errs, fmt.Errorf("rippling: scope group %q names nothing", s))
-			continue
-		}
-		refs = append(refs, ref)
-	}
+	refs, err := connectors.ParseGroupRefs("rippling", q.Groups)
+	errs = append(errs, err)
 	return refs, errors.Join(errs...)
 }
 
@@ -92,13 +69,8 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("rippling: the base URL is no plain web address such as https://rest.ripplingapis.com")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !wire.Loopback(u.Hostname()):
 		return nil, errors.New("rippling: the base URL would send the token unencrypted (use https; plain http is for loopback only)")
 	}
 	return u, nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback() || strings.EqualFold(host, "localhost")
 }

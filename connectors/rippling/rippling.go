@@ -74,7 +74,7 @@ const DefaultAPIVersion = "2024-08-01"
 type Connector struct {
 	client *client
 	opts   Options
-	scope  []groupRef
+	scope  []connectors.GroupRef
 	log    *slog.Logger
 
 	resolved atomic.Pointer[[]connectors.GroupID] // the scope's groups, once they were found
@@ -138,8 +138,7 @@ func (c *Connector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
 		return connectors.Snapshot{}, err
 	}
 	if c.opts.Query.Mode == connectors.ScopeGroups {
-		in := inScope(groups)
-		users = slices.DeleteFunc(users, func(u connectors.User) bool { return !in[u.ID] })
+		users = connectors.InScope(users, groups)
 	}
 	snap, err := connectors.NewSnapshot(users, groups)
 	if err != nil {

@@ -40,7 +40,7 @@ func (c *Connector) listGroups(ctx context.Context) (*directory, error) {
 	for _, ref := range c.scope {
 		var hits []string
 		for _, g := range listed {
-			if ref.id == g.ID || ref.id == "" && ref.name == g.DisplayName {
+			if ref.Means(g.ID, g.DisplayName) {
 				hits = append(hits, g.ID)
 			}
 		}
@@ -67,7 +67,7 @@ func (d *directory) withoutMembers() *directory {
 	return slim
 }
 
-func missingGroup(ref groupRef) error {
+func missingGroup(ref connectors.GroupRef) error {
 	return fmt.Errorf("scim: scope group %s does not exist or is hidden from this credential (compare with the groups that sources inspect shows)", ref)
 }
 
@@ -96,7 +96,7 @@ func (c *Connector) readGroups(ctx context.Context) ([]connectors.Group, error) 
 		scope := slices.Contains(d.scope, id)
 		switch {
 		case read[id].gone && scope:
-			return nil, missingGroup(groupRef{id: id})
+			return nil, missingGroup(connectors.GroupRef{ID: id})
 		case read[id].gone:
 			continue
 		}

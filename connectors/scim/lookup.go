@@ -80,7 +80,7 @@ func (c *Connector) scopeMembers(ctx context.Context) (map[connectors.UserID]boo
 	in := map[connectors.UserID]bool{}
 	for _, id := range d.scope {
 		if read[id].gone {
-			return nil, missingGroup(groupRef{id: id})
+			return nil, missingGroup(connectors.GroupRef{ID: id})
 		}
 		for _, member := range read.expand(id) {
 			in[member] = true

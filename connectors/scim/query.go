@@ -8,21 +8,8 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
 
-// A groupRef is one entry of Query.Groups: an id or an exact name.
-type groupRef struct {
-	id   string
-	name string
-}
-
-func (r groupRef) String() string {
-	if r.id != "" {
-		return "id:" + r.id
-	}
-	return fmt.Sprintf("%q", r.name)
-}
-
 // parseQuery checks what is asked for against what SCIM knows.
-func parseQuery(o Options) ([]groupRef, error) {
+func parseQuery(o Options) ([]connectors.GroupRef, error) {
 	var errs []error
 	q := o.Query
 	switch q.Mode {
@@ -47,17 +34,7 @@ func parseQuery(o Options) ([]groupRef, error) {
 			errs = append(errs, fmt.Errorf("scim: attribute %q is no path of names joined by dots, such as title or "+enterprise+":costCenter", name))
 		}
 	}
-	var refs []groupRef
-	for _, s := range q.Groups {
-		ref := groupRef{name: strings.TrimSpace(s)}
-		if id, ok := strings.CutPrefix(ref.name, "id:"); ok {
-			ref = groupRef{id: id}
-		}
-		if ref == (groupRef{}) {
-			errs = append(errs, fmt.Errorf("scim: scope group %q names nothing", s))
-			continue
-		}
-		refs = append(refs, ref)
-	}
+	refs, err := connectors.ParseGroupRefs("scim", q.Groups)
+	errs = append(errs, err)
 	return refs, errors.Join(errs...)
 }

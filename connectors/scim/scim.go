@@ -62,7 +62,7 @@ type Connector struct {
 	client *scimclient.Client
 	opts   Options
 	filter filter
-	scope  []groupRef
+	scope  []connectors.GroupRef
 	tenant string
 	log    *slog.Logger
 
