@@ -72,6 +72,10 @@ func (r *run) adopt(ctx context.Context, c Change, refusal error) (scimclient.Us
 		return scimclient.User{}, fmt.Errorf("%w; the account we manage still exists and is hidden, as deactivated ones are on some servers: "+
 			"it was deactivated by hand, and is left so until somebody reactivates it in Rootly", refusal)
 	}
+	if former, ok := r.plan.former[connectors.Fold(c.user.UserName)]; ok && len(found) == 0 && former.Source != c.Object.Source {
+		return scimclient.User{}, fmt.Errorf("%w; the account %s, which this tool deactivated when %s of the directory left, has that userName and is hidden, "+
+			"as deactivated ones are on some servers: give it another userName in Rootly, or this person another address in the directory", refusal, former.Target, former.Source)
+	}
 	if len(found) != 1 {
 		return scimclient.User{}, fmt.Errorf("%w; %d accounts of that userName can be seen", refusal, len(found))
 	}

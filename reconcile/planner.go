@@ -264,7 +264,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
-		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
+		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: map[string]Ref{}, members: map[string][]string{},
 		contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine,
 	}
 	if r.short {
@@ -273,6 +273,11 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	}
 	for id, i := range d.ownerOf {
 		plan.owned[id] = d.people[i].id
+	}
+	for i := range d.people {
+		if p := &d.people[i]; p.link != nil && p.target == nil {
+			plan.former[connectors.Fold(p.ref().Name)] = p.ref()
+		}
 	}
 	for _, c := range applied {
 		if g, ok := d.groupAt[c.Object.Source]; ok && c.Object.Kind == KindGroup && d.groups[g].target != nil {
