@@ -37,17 +37,20 @@ func (c *Connector) Check(ctx context.Context) []connectors.Check {
 		return fmt.Sprintf("at least %d", len(*p.Results)), nil
 	})
 	var found staff
+	whole := true // found holds every unit there is
 	try("read the departments", func() (detail string, err error) {
 		found.departments, err = c.units(ctx, departmentListing)
+		whole = err == nil
 		return fmt.Sprintf("%d departments", len(found.departments)), err
 	})
 	if c.opts.Groups != GroupDepartments && c.wantsGroups() {
 		try("read the teams", func() (detail string, err error) {
 			found.teams, err = c.units(ctx, teamListing)
+			whole = whole && err == nil
 			return fmt.Sprintf("%d teams", len(found.teams)), err
 		})
 	}
-	if c.wantsGroups() {
+	if c.wantsGroups() && whole {
 		try("find the groups of the scope and to push", func() (string, error) {
 			found.units = c.groupUnits(found)
 			groups, err := c.wanted(found)

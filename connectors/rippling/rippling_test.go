@@ -376,6 +376,9 @@ func TestCheck(t *testing.T) {
 	if _, bad := check(sim.RipplingOptions{Forbidden: []string{"workers"}}); !slices.Equal(bad, []string{"read the workers"}) {
 		t.Errorf("without workers.read: %q", bad)
 	}
+	if _, bad := check(sim.RipplingOptions{Forbidden: []string{"teams"}}); !slices.Equal(bad, []string{"read the teams"}) {
+		t.Errorf("without teams.read: %q", bad)
+	}
 	if _, bad := check(sim.RipplingOptions{Redacted: map[string][]string{"users": {"active"}}}); !slices.Equal(bad, []string{"read the users"}) {
 		t.Errorf("with active redacted: %q", bad)
 	}

@@ -26,7 +26,7 @@ func (a *app) newDemo() *cobra.Command {
 		Long: `Starts a simulated company on loopback, a directory with about 300 people and 25 groups and a strict SCIM
 server that stands in for Rootly, and syncs it for two days: plan, apply, plan again. The connector, the
 SCIM client, the store and the guard are the real ones. Nothing leaves this machine. --source chooses
-which directory the company has: okta, entra or google.
+which directory the company has: okta, entra, google or keycloak.
 
 With --serve the company stays up instead, for trying the commands on it.
 ` + exitHelp + `0 done; 1 failed.`,
@@ -55,7 +55,7 @@ With --serve the company stays up instead, for trying the commands on it.
 		},
 	}
 	cmd.Flags().BoolVar(&serve, "serve", false, "leave the company up until interrupted")
-	cmd.Flags().StringVar(&source, "source", source, "the company's directory: okta, entra or google")
+	cmd.Flags().StringVar(&source, "source", source, "the company's directory: okta, entra, google or keycloak")
 	return cmd
 }
 

@@ -42,7 +42,7 @@ the environment for them.
 			return a.writeStarter(answers, force)
 		},
 	}
-	cmd.Flags().StringVar(&source, "source", "", "okta, entra, google, ldap, rippling, scim or file: ask nothing")
+	cmd.Flags().StringVar(&source, "source", "", "okta, entra, google, ldap, rippling, scim, keycloak or file: ask nothing")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that is there")
 	return cmd
 }
