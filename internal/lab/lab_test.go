@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 0, "how many histories to run; 0 is 2,000, and 100 under the race detector")
+	histories = flag.Int("histories", 200, "how many histories to run; make lab runs 2,000")
 	shrink    = flag.Bool("shrink", true, "cut a history that breaks a law down to its shortest form")
 	firstSeed = flag.Uint64("seed", 1, "the first seed")
 )
@@ -21,13 +21,6 @@ var (
 // and every fault to have struck in every phase that it belongs to.
 func TestHistories(t *testing.T) {
 	n := *histories
-	switch {
-	case n > 0:
-	case raceDetector:
-		n = 100
-	default:
-		n = 2000
-	}
 	coverage, cycles := Coverage{}, 0
 	var mu sync.Mutex
 	var next atomic.Uint64
