@@ -132,12 +132,15 @@ func checkIdentity(t *testing.T, h Harness) {
 	}
 }
 
-// checkRead reads twice with one connector: the snapshots are what is expected, in order, and the same.
+// checkRead reads twice with one connector: the snapshots are what is expected, in order, and the same, and it counts the
+// requests that it sent.
 func checkRead(t *testing.T, h Harness) {
 	w := &wire{server: h.Server(t), max: 100_000}
 	c := h.New(t, w)
+	sent := 0
 	for _, reading := range []string{"first", "second"} {
 		snap, err := fetch(t, c, w)
+		sent += w.sent
 		if err != nil {
 			t.Fatalf("%s Fetch: %v", reading, err)
 		}
@@ -145,6 +148,11 @@ func checkRead(t *testing.T, h Harness) {
 			t.Errorf("%s Fetch (-want +got):\n%s", reading, diff)
 		}
 		checkOrder(t, snap)
+	}
+	if counter, ok := c.(connectors.Counter); !ok {
+		t.Error("it does not count its requests, as connectors.Counter")
+	} else if n := counter.Requests(); n != sent {
+		t.Errorf("it counts %d requests of %d", n, sent)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,10 +56,19 @@ type toyConnector struct {
 	client http.Client
 	defect string
 	last   connectors.Snapshot
+
+	mu   sync.Mutex
+	sent int
 }
 
 func (*toyConnector) Name() string   { return "toy" }
 func (*toyConnector) Tenant() string { return "toy:toy.test" }
+func (c *toyConnector) Requests() int {
+	if c.defect == "counts nothing" {
+		return 0
+	}
+	return c.sent
+}
 
 func (c *toyConnector) Fetch(ctx context.Context) (connectors.Snapshot, error) {
 	people, err := c.list(ctx, "people")
@@ -168,6 +178,9 @@ func (c *toyConnector) page(ctx context.Context, path, token string) (page toyPa
 	if err != nil {
 		return page, err
 	}
+	c.mu.Lock()
+	c.sent++
+	c.mu.Unlock()
 	resp, err := c.client.Do(req)
 	if err != nil {
 		return page, err
@@ -245,6 +258,7 @@ func TestRunCatchesDefects(t *testing.T) {
 		"panics":              "people/first_page/null_element",
 		"returns a part":      "people/last_page/HTML_200",
 		"does not sort":       "reads_everything",
+		"counts nothing":      "reads_everything",
 		"sleeps on":           "cancellation/while_waiting_after_a_429",
 
 		"believes anybody":        "finder/Lookup/person/about_somebody_else",

@@ -7,13 +7,10 @@ import (
 	"net/http"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
@@ -61,14 +58,7 @@ func TestConformance(t *testing.T) {
 		oncall   = func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }
 	)
 	app.Key = "appId"
-	founded := slices.DeleteFunc(company.Groups(), func(g sim.Group) bool { return len(g.Members) < 5 })
-	if len(founded) < 2 {
-		t.Fatal("the company has too few groups of five or more")
-	}
-	inScope := func(g sim.Group) bool { return g.Name == founded[0].Name || g.ID == founded[1].ID }
-	member := func(p sim.Person) bool {
-		return slices.ContainsFunc(founded[:2], func(g sim.Group) bool { return slices.Contains(g.Members, p.Login) })
-	}
+	founded := connectortest.Founded(t, company)
 	tests := map[string]struct {
 		query connectors.Query
 		want  connectors.Snapshot
@@ -87,7 +77,7 @@ func TestConformance(t *testing.T) {
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + string(groupID(founded[1]))},
 				Push: patterns(t, "oncall-*")},
-			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope, oncall),
+			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, founded.Has, founded.Is, oncall),
 			lists: []connectortest.List{groups, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members, memberOf}, Objects: []connectortest.Object{person}},
 		},
@@ -129,27 +119,13 @@ func TestConformance(t *testing.T) {
 // Throttling slows a read down and changes nothing of what is read.
 func TestThrottledRead(t *testing.T) {
 	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
-	read := func(limit int) (snap connectors.Snapshot, took time.Duration) {
-		server := sim.NewGraph(company, sim.GraphOptions{PageSize: 4, RateLimit: limit})
-		c := simulated(t, server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")})
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			var err error
-			if snap, err = c.Fetch(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			took = time.Since(start)
-		})
-		return snap, took
-	}
-	want, fast := read(0)
-	got, slow := read(20)
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("read while throttled (-want +got):\n%s", diff)
-	}
-	if fast != 0 || slow < 10*time.Second || slow > 10*time.Minute {
-		t.Errorf("took %s without the limit and %s with it", fast, slow)
-	}
+	connectortest.RunLimited(t, 10*time.Second, func(limited bool) connectors.Connector {
+		served := sim.GraphOptions{PageSize: 4}
+		if limited {
+			served.RateLimit = 20
+		}
+		return simulated(t, sim.NewGraph(company, served), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")})
+	})
 }
 
 // largeTenant is a company where everybody is assigned by a group or by name, with groups to push.

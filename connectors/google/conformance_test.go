@@ -3,14 +3,10 @@ package google
 import (
 	"net/http"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
@@ -55,14 +51,7 @@ func TestConformance(t *testing.T) {
 		all      = func(sim.Person) bool { return true }
 		oncall   = func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }
 	)
-	founded := slices.DeleteFunc(company.Groups(), func(g sim.Group) bool { return len(g.Members) < 5 })
-	if len(founded) < 2 {
-		t.Fatal("the company has too few groups of five or more")
-	}
-	inScope := func(g sim.Group) bool { return g.Name == founded[0].Name || g.ID == founded[1].ID }
-	member := func(p sim.Person) bool {
-		return slices.ContainsFunc(founded[:2], func(g sim.Group) bool { return slices.Contains(g.Members, p.Login) })
-	}
+	founded := connectortest.Founded(t, company)
 	engineers := func(p sim.Person) bool { return p.Department == "Engineering" || p.Department == "SRE" }
 	address := strings.ToLower(founded[0].Name) + "@acme.example"
 	tests := map[string]struct {
@@ -74,7 +63,7 @@ func TestConformance(t *testing.T) {
 	}{
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{address, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*@acme.example")},
-			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope, oncall),
+			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, founded.Has, founded.Is, oncall),
 			lists: []connectortest.List{allUsers, groups, members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members}, Objects: []connectortest.Object{person, inGroup}},
 		},
@@ -119,27 +108,13 @@ func TestConformance(t *testing.T) {
 // A tight quota slows the read down and changes nothing of what is read.
 func TestTightQuota(t *testing.T) {
 	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
-	read := func(limit int) (snap connectors.Snapshot, took time.Duration) {
-		c := connect(t, options(sim.NewGoogle(company, sim.GoogleOptions{PageSize: 4, RateLimit: limit}),
-			connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")}))
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			var err error
-			if snap, err = c.Fetch(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			took = time.Since(start)
-		})
-		return snap, took
-	}
-	want, fast := read(0)
-	got, slow := read(30)
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("read under the quota (-want +got):\n%s", diff)
-	}
-	if fast != 0 || slow < 10*time.Second || slow > 10*time.Minute {
-		t.Errorf("took %s without the quota and %s with it", fast, slow)
-	}
+	connectortest.RunLimited(t, 10*time.Second, func(limited bool) connectors.Connector {
+		served := sim.GoogleOptions{PageSize: 4}
+		if limited {
+			served.RateLimit = 30
+		}
+		return connect(t, options(sim.NewGoogle(company, served), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")}))
+	})
 }
 
 // Groups in groups count with all their people, whatever circle they stand in; people and groups from elsewhere do not.
@@ -228,38 +203,11 @@ func fewest(company *sim.Company) int {
 // BenchmarkFetch reads 50,000 people and 100 groups in process; requests/min is 1 when no request is sent beyond the
 // fewest. Its pacing is off, for in process it would be all that is measured.
 func BenchmarkFetch(b *testing.B) {
-	company := sim.NewCompany(sim.Config{Seed: 1, People: 50_000, Groups: -1})
-	people := company.People()
-	for i := range 100 {
-		g := sim.Group{Name: "team-" + string(rune('a'+i/10)) + string(rune('a'+i%10))}
-		for _, p := range people[i*500 : i*500+500] {
-			g.Members = append(g.Members, p.Login)
-		}
-		if _, err := company.CreateGroup(g); err != nil {
-			b.Fatal(err)
-		}
-	}
-	c := connect(b, options(sim.NewGoogle(company, sim.GoogleOptions{}), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
-	c.rt.pacer.SetBurst(1 << 30)
-	var before, after runtime.MemStats
-	var snap connectors.Snapshot
-	reads := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		snap = connectors.Snapshot{}
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var err error
-		if snap, err = c.Fetch(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		reads++
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6/float64(len(snap.Users))*100_000, "MB-kept/100k-users")
-	requests := float64(c.Stats().Requests-1) / float64(reads)
-	b.ReportMetric(float64(len(people)), "users/op")
-	b.ReportMetric(requests, "requests/op")
-	b.ReportMetric(requests/float64(fewest(company)-1), "requests/min")
+	company := connectortest.LargeCompany(b)
+	server := sim.NewGoogle(company, sim.GoogleOptions{})
+	connectortest.BenchFetch(b, fewest(company), func() connectors.Connector {
+		c := connect(b, options(server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
+		c.rt.pacer.SetBurst(1 << 30)
+		return c
+	})
 }

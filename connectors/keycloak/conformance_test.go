@@ -3,7 +3,6 @@ package keycloak
 import (
 	"net/http"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -152,38 +151,9 @@ func fewest(company *sim.Company) int {
 // BenchmarkFetch reads 50,000 people and 100 groups in process; requests/min is 1 when no request is sent beyond the
 // fewest.
 func BenchmarkFetch(b *testing.B) {
-	company := sim.NewCompany(sim.Config{Seed: 1, People: 50_000, Groups: -1})
-	people := company.People()
-	for i := range 100 {
-		g := sim.Group{Name: "team-" + string(rune('a'+i/10)) + string(rune('a'+i%10))}
-		for _, p := range people[i*500 : i*500+500] {
-			g.Members = append(g.Members, p.Login)
-		}
-		if _, err := company.CreateGroup(g); err != nil {
-			b.Fatal(err)
-		}
-	}
-	c := connect(b, options(sim.NewKeycloak(company, sim.KeycloakOptions{}), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
-	var before, after runtime.MemStats
-	var snap connectors.Snapshot
-	reads := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		snap = connectors.Snapshot{}
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var err error
-		if snap, err = c.Fetch(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		reads++
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6/float64(len(snap.Users))*100_000, "MB-kept/100k-users")
-	runtime.KeepAlive(snap)
-	requests := float64(c.Stats().Requests-1) / float64(reads)
-	b.ReportMetric(float64(len(people)), "users/op")
-	b.ReportMetric(requests, "requests/op")
-	b.ReportMetric(requests/float64(fewest(company)-1), "requests/min")
+	company := connectortest.LargeCompany(b)
+	server := sim.NewKeycloak(company, sim.KeycloakOptions{})
+	connectortest.BenchFetch(b, fewest(company), func() connectors.Connector {
+		return connect(b, options(server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
+	})
 }

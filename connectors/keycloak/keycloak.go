@@ -111,6 +111,9 @@ func (c *Connector) Stats() Stats {
 	return Stats{Requests: int(c.client.requests.Load()), Waited: c.client.pauses.Total()}
 }
 
+// Requests is how many requests were sent since New, retries included.
+func (c *Connector) Requests() int { return c.Stats().Requests }
+
 // maxReadings is how often a realm that changes in mid-read is read from the start.
 const maxReadings = 3
 

@@ -4,14 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
@@ -66,14 +62,7 @@ func TestConformance(t *testing.T) {
 		none     = func(sim.Group) bool { return false }
 		oncall   = func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }
 	)
-	founded := slices.DeleteFunc(company.Groups(), func(g sim.Group) bool { return len(g.Members) < 5 })
-	if len(founded) < 2 {
-		t.Fatal("the company has too few groups of five or more")
-	}
-	inScope := func(g sim.Group) bool { return g.Name == founded[0].Name || g.ID == founded[1].ID }
-	member := func(p sim.Person) bool {
-		return slices.ContainsFunc(founded[:2], func(g sim.Group) bool { return slices.Contains(g.Members, p.Login) })
-	}
+	founded := connectortest.Founded(t, company)
 	tests := map[string]struct {
 		query connectors.Query
 		want  connectors.Snapshot
@@ -89,7 +78,7 @@ func TestConformance(t *testing.T) {
 		},
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*")},
-			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope, oncall),
+			want:  dialect.Snapshot(t, company, connectors.ScopeGroups, founded.Has, founded.Is, oncall),
 			lists: []connectortest.List{members},
 			asked: connectortest.Finder{Lists: []connectortest.List{members, ofUser}, Objects: []connectortest.Object{person}},
 		},
@@ -130,30 +119,19 @@ func TestConformance(t *testing.T) {
 // A limit of a few requests a minute slows the read down and changes nothing of what is read.
 func TestTightRateLimit(t *testing.T) {
 	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
-	read := func(limit int) (snap connectors.Snapshot, took time.Duration) {
+	connectortest.RunLimited(t, time.Minute, func(limited bool) connectors.Connector {
+		served := sim.OktaOptions{}
+		if limited {
+			served.RateLimit = 8
+		}
 		c, err := New(Options{OrgURL: "https://acme.okta.com", APIToken: func() string { return sim.DefaultOktaToken },
 			Query:     connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")},
-			Transport: connectortest.Transport(smallPages(4, sim.NewOkta(company, sim.OktaOptions{RateLimit: limit})))})
+			Transport: connectortest.Transport(smallPages(4, sim.NewOkta(company, served)))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			if snap, err = c.Fetch(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			took = time.Since(start)
-		})
-		return snap, took
-	}
-	want, fast := read(0)
-	got, slow := read(8)
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("read under the limit (-want +got):\n%s", diff)
-	}
-	if fast != 0 || slow < time.Minute || slow > 10*time.Minute {
-		t.Errorf("took %s without the limit and %s with it", fast, slow)
-	}
+		return c
+	})
 }
 
 // The service app signs in at the simulator's token endpoint, which checks the assertion, and survives that the tokens
@@ -217,16 +195,5 @@ func largeConnector(tb testing.TB, company *sim.Company, granted int) *Connector
 // BenchmarkFetch reads 10,000 app users in process; requests/min is 1 when no request is sent beyond the fewest.
 func BenchmarkFetch(b *testing.B) {
 	company, assigned := largeCompany(17_000)
-	c := largeConnector(b, company, 0)
-	reads := 0
-	for b.Loop() {
-		if _, err := c.Fetch(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		reads++
-	}
-	requests := float64(c.Stats().Requests) / float64(reads)
-	b.ReportMetric(float64(assigned), "users/op")
-	b.ReportMetric(requests, "requests/op")
-	b.ReportMetric(requests/float64((assigned+appUserPage-1)/appUserPage), "requests/min")
+	connectortest.BenchFetch(b, (assigned+appUserPage-1)/appUserPage, func() connectors.Connector { return largeConnector(b, company, 0) })
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"regexp"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,14 +47,7 @@ func TestConformance(t *testing.T) {
 		person                = connectortest.Object{Name: "user", Key: "id", Match: func(r *http.Request) bool { return userPath.MatchString(r.URL.Path) }}
 		none                  = func(sim.Group) bool { return false }
 	)
-	founded := slices.DeleteFunc(company.Groups(), func(g sim.Group) bool { return len(g.Members) < 5 })
-	if len(founded) < 2 {
-		t.Fatal("the company has too few groups of five or more")
-	}
-	inScope := func(g sim.Group) bool { return g.Name == founded[0].Name || g.ID == founded[1].ID }
-	member := func(p sim.Person) bool {
-		return slices.ContainsFunc(founded[:2], func(g sim.Group) bool { return slices.Contains(g.Members, p.Login) })
-	}
+	founded := connectortest.Founded(t, company)
 	tests := map[string]struct {
 		query connectors.Query
 		want  connectors.Snapshot
@@ -64,7 +55,7 @@ func TestConformance(t *testing.T) {
 	}{
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*")},
-			want: dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope,
+			want: dialect.Snapshot(t, company, connectors.ScopeGroups, founded.Has, founded.Is,
 				func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }),
 			lists: []connectortest.List{workers, departments, teams},
 		},
@@ -168,27 +159,13 @@ func TestFaults(t *testing.T) {
 // A tight rate limit slows the read down and changes nothing of what is read.
 func TestTightRateLimit(t *testing.T) {
 	company := sim.NewCompany(sim.Config{Seed: 7, People: 24, Groups: 12})
-	read := func(limit int) (snap connectors.Snapshot, took time.Duration) {
-		c := connect(t, options(sim.NewRippling(company, sim.RipplingOptions{PageSize: 4, RateLimit: limit}),
-			connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")}))
-		synctest.Test(t, func(t *testing.T) {
-			start := time.Now()
-			var err error
-			if snap, err = c.Fetch(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			took = time.Since(start)
-		})
-		return snap, took
-	}
-	want, fast := read(0)
-	got, slow := read(8)
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("read under the limit (-want +got):\n%s", diff)
-	}
-	if fast != 0 || slow < time.Minute || slow > 10*time.Minute {
-		t.Errorf("took %s without the limit and %s with it", fast, slow)
-	}
+	connectortest.RunLimited(t, time.Minute, func(limited bool) connectors.Connector {
+		served := sim.RipplingOptions{PageSize: 4}
+		if limited {
+			served.RateLimit = 8
+		}
+		return connect(t, options(sim.NewRippling(company, served), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(t, "*")}))
+	})
 }
 
 // A read sends the fewest requests that pages of a hundred allow.
@@ -211,38 +188,9 @@ func fewest(company *sim.Company) int {
 // BenchmarkFetch reads 50,000 people and 100 teams in process; requests/min is 1 when no request is sent beyond the
 // fewest.
 func BenchmarkFetch(b *testing.B) {
-	company := sim.NewCompany(sim.Config{Seed: 1, People: 50_000, Groups: -1})
-	people := company.People()
-	for i := range 100 {
-		g := sim.Group{Name: "team-" + string(rune('a'+i/10)) + string(rune('a'+i%10))}
-		for _, p := range people[i*500 : i*500+500] {
-			g.Members = append(g.Members, p.Login)
-		}
-		if _, err := company.CreateGroup(g); err != nil {
-			b.Fatal(err)
-		}
-	}
-	c := connect(b, options(sim.NewRippling(company, sim.RipplingOptions{}), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
-	var before, after runtime.MemStats
-	var snap connectors.Snapshot
-	reads := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		snap = connectors.Snapshot{}
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var err error
-		if snap, err = c.Fetch(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		reads++
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6/float64(len(snap.Users))*100_000, "MB-kept/100k-users")
-	runtime.KeepAlive(snap)
-	requests := float64(c.Stats().Requests) / float64(reads)
-	b.ReportMetric(float64(len(people)), "users/op")
-	b.ReportMetric(requests, "requests/op")
-	b.ReportMetric(requests/float64(fewest(company)), "requests/min")
+	company := connectortest.LargeCompany(b)
+	server := sim.NewRippling(company, sim.RipplingOptions{})
+	connectortest.BenchFetch(b, fewest(company), func() connectors.Connector {
+		return connect(b, options(server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
+	})
 }

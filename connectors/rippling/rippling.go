@@ -116,6 +116,9 @@ func (c *Connector) Stats() Stats {
 	return Stats{Requests: int(c.client.requests.Load()), Waited: c.client.pauses.Total()}
 }
 
+// Requests is how many requests were sent since New, retries included.
+func (c *Connector) Requests() int { return c.Stats().Requests }
+
 // Fetch reads everything the Query asks for. Where the listings contradict each other, as when somebody is hired between
 // them, it reads again.
 func (c *Connector) Fetch(ctx context.Context) (connectors.Snapshot, error) {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -64,14 +62,7 @@ func TestConformance(t *testing.T) {
 	users, groups := listOf("Users"), listOf("Groups")
 	person, group := objectOf("user", "Users"), objectOf("group", "Groups")
 	none := func(sim.Group) bool { return false }
-	founded := slices.DeleteFunc(company.Groups(), func(g sim.Group) bool { return len(g.Members) < 5 })
-	if len(founded) < 2 {
-		t.Fatal("the company has too few groups of five or more")
-	}
-	inScope := func(g sim.Group) bool { return g.Name == founded[0].Name || g.ID == founded[1].ID }
-	member := func(p sim.Person) bool {
-		return slices.ContainsFunc(founded[:2], func(g sim.Group) bool { return slices.Contains(g.Members, p.Login) })
-	}
+	founded := connectortest.Founded(t, company)
 	tests := map[string]struct {
 		query   connectors.Query
 		served  sim.SCIMDirectoryOptions
@@ -81,7 +72,7 @@ func TestConformance(t *testing.T) {
 	}{
 		"groups": {
 			query: connectors.Query{Mode: connectors.ScopeGroups, Groups: []string{founded[0].Name, "id:" + founded[1].ID}, Push: patterns(t, "oncall-*")},
-			want: dialect.Snapshot(t, company, connectors.ScopeGroups, member, inScope,
+			want: dialect.Snapshot(t, company, connectors.ScopeGroups, founded.Has, founded.Is,
 				func(g sim.Group) bool { return strings.HasPrefix(g.Name, "oncall-") }),
 			lists:   []connectortest.List{users, groups},
 			objects: []connectortest.Object{person, group},
@@ -227,38 +218,9 @@ func TestRequestsAreTheFewest(t *testing.T) {
 // BenchmarkFetch reads 50,000 people and 100 groups in process; requests/min is 1 when no request is sent beyond the
 // fewest. The server builds every user anew for each page, which is most of the time.
 func BenchmarkFetch(b *testing.B) {
-	company := sim.NewCompany(sim.Config{Seed: 1, People: 50_000, Groups: -1})
-	people := company.People()
-	for i := range 100 {
-		g := sim.Group{Name: "team-" + string(rune('a'+i/10)) + string(rune('a'+i%10))}
-		for _, p := range people[i*500 : i*500+500] {
-			g.Members = append(g.Members, p.Login)
-		}
-		if _, err := company.CreateGroup(g); err != nil {
-			b.Fatal(err)
-		}
-	}
-	var before, after runtime.MemStats
-	var snap connectors.Snapshot
-	requests, reads := 0, 0
-	b.ReportAllocs()
-	for b.Loop() {
-		snap = connectors.Snapshot{}
-		c := connect(b, options(sim.NewSCIMDirectory(company, sim.SCIMDirectoryOptions{}), connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var err error
-		if snap, err = c.Fetch(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		requests += c.Stats().Requests
-		reads++
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6/float64(len(snap.Users))*100_000, "MB-kept/100k-users")
-	runtime.KeepAlive(snap)
-	b.ReportMetric(float64(len(people)), "users/op")
-	b.ReportMetric(float64(requests)/float64(reads), "requests/op")
-	b.ReportMetric(float64(requests)/float64(reads)/51, "requests/min")
+	company := connectortest.LargeCompany(b)
+	server := sim.NewSCIMDirectory(company, sim.SCIMDirectoryOptions{})
+	connectortest.BenchFetch(b, 51, func() connectors.Connector {
+		return connect(b, options(server, connectors.Query{Mode: connectors.ScopeAll, Push: patterns(b, "*")}))
+	})
 }

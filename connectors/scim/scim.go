@@ -123,6 +123,9 @@ func (c *Connector) Stats() Stats {
 	return Stats{Requests: s.Total(), Waited: s.Waited}
 }
 
+// Requests is how many requests were sent since New, retries included.
+func (c *Connector) Requests() int { return c.Stats().Requests }
+
 // Close lets go of idle connections.
 func (c *Connector) Close() { c.client.Close() }
 
