@@ -285,7 +285,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
-		contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine,
+		contests: d.contestsOf(applied), contested: d.contested, unowned: d.unowned(), quarantine: d.ledger.Quarantine,
 	}
 	if r.short {
 		// Losses were not judged by the rules that are new: the next run is the one that sees them first.

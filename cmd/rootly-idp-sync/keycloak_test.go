@@ -11,6 +11,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/app"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 

@@ -180,13 +180,13 @@ func (o *Operation) End(result, failure string) {
 // operator's own name for something.
 var words = wordSet(`
 	scim v1 v1.0 v2 v2.0 beta api rest oauth2 token Users Groups Bulk ServiceProviderConfig ResourceTypes Schemas
-	users groups apps app roles members schedules escalation_policies shifts teams services me org lifecycle logs types user
+	users groups apps app roles members schedules schedule_rotations schedule_rotation_users escalation_policies escalation_paths escalation_levels shifts teams me org
 	admin directory customers customer orgunits domains schemas rolesassignments my_customer computeMetadata instance
-	service-accounts default projects serviceAccounts
+	service-accounts default projects serviceAccounts -
 	$batch $count $ref delta servicePrincipals appRoleAssignedTo appRoleAssignments transitiveMembers transitiveMemberOf memberOf
 	directoryObjects getByIds deletedItems deletedUsers organization microsoft.graph.user microsoft.graph.group
 	realms protocol openid-connect clients role-mappings composite composites count children available subgroups profile
-	workers departments companies supergroups work-locations
+	workers departments companies .well-known openid-configuration
 `)
 
 func wordSet(list string) map[string]bool {

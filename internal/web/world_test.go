@@ -148,6 +148,7 @@ type world struct {
 	memory  memory
 	planner *reconcile.Planner
 	target  *scimclient.Client
+	rootly  *sim.SCIM
 	site    *Site
 	cycles  []int64
 	at      time.Time
@@ -196,7 +197,7 @@ func newWorldOn(t testing.TB, people int, remember func(w *world, target string)
 	w.staff.hire(0, people)
 	s := sim.New(sim.Config{Seed: 1, People: -1, Groups: -1, SCIM: sim.RootlyLike()})
 	ends, transport := s.InProcess()
-	w.memory = remember(w, ends.SCIMURL)
+	w.rootly, w.memory = s.SCIM, remember(w, ends.SCIMURL)
 	var err error
 	w.target, err = scimclient.New(scimclient.Options{BaseURL: ends.SCIMURL, Token: func() string { return ends.SCIMToken }, Transport: transport, Concurrency: 4})
 	if err != nil {
