@@ -17,6 +17,7 @@ func (w *world) stranger(name string, active bool) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.strangers = append(w.strangers, u.ID)
 	return u.ID
 }
 

@@ -151,8 +151,10 @@ type world struct {
 	rootly  *sim.SCIM
 	site    *Site
 	cycles  []int64
-	at      time.Time
-	mu      sync.Mutex
+	// strangers are the SCIM ids of accounts that nobody here owns.
+	strangers []string
+	at        time.Time
+	mu        sync.Mutex
 }
 
 func (w *world) now() time.Time {
@@ -265,6 +267,12 @@ func (w *world) cycle() reconcile.Report {
 func (w *world) busy() {
 	w.t.Helper()
 	w.cycle()
+	w.leave()
+}
+
+// leave has the cycles of busy after the first.
+func (w *world) leave() {
+	w.t.Helper()
 	w.pages["u00"] = true
 	w.staff.dismiss(1)
 	w.cycle()
