@@ -346,7 +346,9 @@ func (w *world) company() {
 	if _, err := w.rootly.AddGroup(sim.SCIMGroup{DisplayName: "incident-commanders"}); err != nil {
 		w.t.Fatal(err)
 	}
+	w.pace = 20 * time.Millisecond
 	w.cycle()
+	w.pace = time.Second
 	w.history(32)
 	w.leave()
 	w.pass(-28 * time.Minute)

@@ -154,6 +154,7 @@ type world struct {
 	// strangers are the SCIM ids of accounts that nobody here owns.
 	strangers []string
 	at        time.Time
+	pace      time.Duration // what each look of the applier at the clock takes
 	mu        sync.Mutex
 }
 
@@ -243,7 +244,10 @@ func (w *world) cycle() reconcile.Report {
 		w.t.Fatal(err)
 	}
 	w.site.Planned(plan)
-	a := &reconcile.Applier{Target: w.target, Journal: w.memory, Concurrency: 4, Now: w.now}
+	a := &reconcile.Applier{Target: w.target, Journal: w.memory, Concurrency: 4, Now: func() time.Time {
+		w.pass(w.pace)
+		return w.now()
+	}}
 	report, err := a.Apply(ctx, plan)
 	if err != nil {
 		w.t.Fatal(err)
