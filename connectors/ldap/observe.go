@@ -35,6 +35,8 @@ func (l *link) received(m message) {
 	err := m.result()
 	refused, isRefused := errors.AsType[*refused](err)
 	switch {
+	case isRefused && resultName(refused.code) == "result": // a number of the server's own
+		ended("other", false)
 	case isRefused:
 		ended(strconv.Itoa(refused.code), false)
 	case err != nil:

@@ -90,6 +90,7 @@ type app struct {
 	stateless *store.Memory
 	site      *web.Site     // of the daemon, nil where no daemon is shown
 	tracer    *trace.Tracer // nil unless the environment asks for traces
+	traced    bool          // it was asked
 	service   atomic.Bool   // nobody watches: what would be told to them goes to the log
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
@@ -60,9 +61,10 @@ const flushTime = 2 * time.Second
 
 // beginTracing begins to trace, once, if the environment asks for it. What is wrong with that stops no sync.
 func (a *app) beginTracing(ctx context.Context) {
-	if a.tracer != nil {
+	if a.traced {
 		return
 	}
+	a.traced = true
 	var err error
 	if a.tracer, err = trace.Open(ctx, os.LookupEnv, readBuild().Version, a.log); err != nil {
 		a.log.Warn("there are no traces", "error", err)
@@ -110,7 +112,11 @@ func (p *pipeline) endCycle(span *trace.Span, mode string, r reconcile.Report, e
 			span.Count(string(o), n)
 		}
 	}
-	span.End(kindOf(err))
+	failure := kindOf(err)
+	if failure == "" && r.Stopped != "" {
+		failure = "stopped"
+	}
+	span.End(failure)
 }
 
 // trace is the pipeline's tracer as the steps of a cycle take it, nil for none.
@@ -119,7 +125,7 @@ func (p *pipeline) trace() reconcile.Trace {
 		return nil
 	}
 	return func(ctx context.Context, s reconcile.Step) (context.Context, func(reconcile.Tally, error)) {
-		ctx, span := p.tracer.Start(ctx, string(s))
+		ctx, span := p.tracer.Step(ctx, string(s))
 		return ctx, func(t reconcile.Tally, err error) {
 			for word, n := range t {
 				span.Count(word, n)
@@ -135,7 +141,7 @@ func kindOf(err error) string {
 		return ""
 	}
 	if e, ok := errors.AsType[*connectors.Error](err); ok {
-		return fmt.Sprintf("directory %d %s", e.Status, e.Code)
+		return strings.TrimSpace(fmt.Sprintf("directory %d %s", e.Status, e.Code))
 	}
 	if e, ok := errors.AsType[*scimclient.Error](err); ok {
 		return fmt.Sprintf("scim %d", e.Status)

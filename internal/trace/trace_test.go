@@ -169,6 +169,9 @@ func TestSpansNameNobody(t *testing.T) {
 		io.Copy(io.Discard, answer.Body)
 		answer.Body.Close()
 	}
+	if _, span := tr.Step(t.Context(), "of nobody's cycle"); span != nil {
+		t.Error("a step stands by itself")
+	}
 	ctx, span := tr.Start(t.Context(), "cycle")
 	const path = "/scim/Users/anna@acme.example?filter=userName+eq+%22anna%22"
 	send(ctx, http.MethodGet, path)
