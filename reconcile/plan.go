@@ -206,6 +206,7 @@ type Plan struct {
 	phoneless  bool                        // Rootly shows nobody's telephone numbers
 	texts      map[string]string           // the rules that made the plan, by key
 	used       []string                    // approved sets that Changes carries out
+	unowned    []Ref                       // of Rootly
 	partial    bool                        // narrowed by Only: the cycle says nothing about the rest
 	rules      string                      // hash of the rules that made the plan
 	refresh    []Link                      // links to be brought up to date without a write

@@ -28,6 +28,7 @@ type Planner struct {
 	Storeless bool
 	Pager     Pager        // nil asks nobody whether a leaver is on call
 	Log       *slog.Logger // nil is silent
+	Trace     Trace
 }
 
 // Plan reads the directory and Rootly side by side, each completely, and compares them. now stamps the plan and decides
@@ -37,10 +38,16 @@ func (p *Planner) Plan(ctx context.Context, ledger Ledger, now time.Time) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
-	if err := p.askPager(ctx, &w, now); err != nil {
+	err = p.Trace.Step(ctx, StepOnCall, func(ctx context.Context) (Tally, error) { return nil, p.askPager(ctx, &w, now) })
+	if err != nil {
 		return Plan{}, err
 	}
-	return p.stamp(conclude(w.desk, w.changes, w.refresh, now), w), nil
+	var plan Plan
+	p.Trace.pure(ctx, StepGuard, func() Tally {
+		plan = p.stamp(conclude(w.desk, w.changes, w.refresh, now), w)
+		return Tally{"changes": len(plan.Changes), "held": len(plan.Held), "objections": len(plan.Objections)}
+	})
+	return plan, nil
 }
 
 // prepared is the work up to the guard: both sides read and compared, and whoever would lose something asked about again.
@@ -72,22 +79,33 @@ func (p *Planner) prepare(ctx context.Context, ledger Ledger, now time.Time) (pr
 		}
 	}
 	in.ledger = ledger
-	if err := p.lookUpHidden(ctx, &in); err != nil {
+	err = p.Trace.Step(ctx, StepUnlisted, func(ctx context.Context) (Tally, error) {
+		if err := p.lookUpHidden(ctx, &in); err != nil {
+			return nil, err
+		}
+		in.ledger, w.resolved = resolve(ledger, in)
+		return nil, p.checkGroups(ctx, &in)
+	})
+	if err != nil {
 		return prepared{}, err
 	}
-	in.ledger, w.resolved = resolve(ledger, in)
-	if err := p.checkGroups(ctx, &in); err != nil {
-		return prepared{}, err
+	compare := func() Tally {
+		w.desk, w.changes, w.refresh = work(p.Rules, in, nil)
+		return Tally{"changes": len(w.changes)}
 	}
-	w.desk, w.changes, w.refresh = work(p.Rules, in, nil)
+	p.Trace.pure(ctx, StepPlan, compare)
 	if err := w.checkScope(); err != nil {
 		return w, err // for Explain, which says why nobody is
 	}
 	if slices.ContainsFunc(w.changes, Change.destructive) || len(w.toDepart()) > 0 {
-		if in.findings, err = confirm(ctx, p.Source, p.Rules, w.desk, w.changes, previous); err != nil {
+		err = p.Trace.Step(ctx, StepConfirm, func(ctx context.Context) (_ Tally, err error) {
+			in.findings, err = confirm(ctx, p.Source, p.Rules, w.desk, w.changes, previous)
+			return Tally{"people": len(in.findings.people), "groups": len(in.findings.groups)}, err
+		})
+		if err != nil {
 			return prepared{}, err
 		}
-		w.desk, w.changes, w.refresh = work(p.Rules, in, nil)
+		p.Trace.pure(ctx, StepPlan, compare)
 	}
 	return w, nil
 }
@@ -101,23 +119,25 @@ func (p *Planner) stamp(plan Plan, w prepared) Plan {
 func (p *Planner) read(ctx context.Context) (reading, error) {
 	var in reading
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		if in.snapshot, err = p.Source.Fetch(ctx); err != nil {
-			return fmt.Errorf("read the directory: %w", err)
-		}
-		return nil
+	side := func(s Step, of string, read func(context.Context) (Tally, error)) {
+		g.Go(func() error {
+			if err := p.Trace.Step(ctx, s, read); err != nil {
+				return fmt.Errorf("read %s: %w", of, err)
+			}
+			return nil
+		})
+	}
+	side(StepFetch, "the directory", func(ctx context.Context) (_ Tally, err error) {
+		in.snapshot, err = p.Source.Fetch(ctx)
+		return Tally{"users": len(in.snapshot.Users), "groups": len(in.snapshot.Groups)}, err
 	})
-	g.Go(func() (err error) {
-		if in.users, err = p.Target.Users(ctx); err != nil {
-			return fmt.Errorf("read Rootly: %w", err)
-		}
-		return nil
+	side(StepUsers, "Rootly", func(ctx context.Context) (_ Tally, err error) {
+		in.users, err = p.Target.Users(ctx)
+		return Tally{"users": len(in.users)}, err
 	})
-	g.Go(func() (err error) {
-		if in.groups, err = p.Target.Groups(ctx); err != nil {
-			return fmt.Errorf("read Rootly: %w", err)
-		}
-		return nil
+	side(StepGroups, "Rootly", func(ctx context.Context) (_ Tally, err error) {
+		in.groups, err = p.Target.Groups(ctx)
+		return Tally{"groups": len(in.groups)}, err
 	})
 	if err := g.Wait(); err != nil {
 		return reading{}, err
@@ -265,7 +285,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: map[string]Ref{}, members: map[string][]string{},
-		contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine,
+		contests: d.contestsOf(applied), contested: d.contested, unowned: d.unowned(), quarantine: d.ledger.Quarantine,
 	}
 	if r.short {
 		// Losses were not judged by the rules that are new: the next run is the one that sees them first.

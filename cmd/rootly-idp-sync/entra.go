@@ -3,7 +3,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
@@ -14,12 +13,12 @@ import (
 
 func addEntra(openers map[string]app.Opener) { openers["entra"] = openEntra }
 
-func openEntra(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error) {
+func openEntra(cfg *config.Config, with app.OpenOptions) (connectors.Connector, error) {
 	c := cfg.Source.Entra
 	o := entra.Options{
 		TenantID: c.TenantID, ClientID: c.ClientID, Identity: entra.Identity(c.Identity), AppID: c.AppID, Nested: c.Nested,
 		UserNameFrom: entra.UserNameFrom(c.UserName), Cloud: entra.Cloud(c.Cloud), GraphURL: c.GraphURL, AuthorityURL: c.AuthorityURL,
-		Query: q, Log: log,
+		Query: with.Query, Transport: with.Transport(nil), Log: with.Log,
 	}
 	if !c.ClientSecret.IsZero() {
 		o.ClientSecret = c.ClientSecret.Reveal

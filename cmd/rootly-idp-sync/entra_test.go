@@ -11,6 +11,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/app"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
@@ -45,7 +46,7 @@ target: {url: %s, token: t}
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := openers()["entra"](cfg, connectors.Query{Mode: cfg.Scope.Mode}, slog.New(slog.DiscardHandler))
+	source, err := openers()["entra"](cfg, app.OpenOptions{Query: connectors.Query{Mode: cfg.Scope.Mode}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,20 +4,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/keycloak"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/app"
 )
 
-func openKeycloak(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error) {
+func openKeycloak(cfg *config.Config, with app.OpenOptions) (connectors.Connector, error) {
 	c := cfg.Source.Keycloak
 	o := keycloak.Options{
 		URL: c.URL, Realm: c.Realm, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal, Client: c.Client, Roles: c.Roles,
-		Nested: c.Nested, Query: q, Log: log,
+		Nested: c.Nested, Query: with.Query, Log: with.Log,
 	}
 	if c.CAFile != "" {
 		trusting, err := transportTrusting(c.CAFile)
@@ -26,6 +26,7 @@ func openKeycloak(cfg *config.Config, q connectors.Query, log *slog.Logger) (con
 		}
 		o.Transport = trusting
 	}
+	o.Transport = with.Transport(o.Transport)
 	return keycloak.New(o)
 }
 

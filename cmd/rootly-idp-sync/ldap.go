@@ -2,21 +2,21 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/ldap"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/app"
 )
 
-func openLDAP(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error) {
+func openLDAP(cfg *config.Config, with app.OpenOptions) (connectors.Connector, error) {
 	c := cfg.Source.LDAP
 	o := ldap.Options{
 		URLs: c.URLs, StartTLS: c.StartTLS, AllowPlain: c.AllowPlain, BindDN: c.BindDN, Password: c.Password.Reveal,
 		Flavor: ldap.Flavor(c.Flavor), Base: c.BaseDN, UserBases: c.UserBases, GroupBases: c.GroupBases,
 		UserFilter: c.UserFilter, GroupFilter: c.GroupFilter, DisabledFilter: c.DisabledFilter,
-		Attributes: ldap.Attributes(c.Attributes), PageSize: c.PageSize, Query: q, Log: log,
+		Attributes: ldap.Attributes(c.Attributes), PageSize: c.PageSize, Query: with.Query, Observe: with.Observe, Log: with.Log,
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)

@@ -294,9 +294,9 @@ guard: {memberships: {floor: 100}}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	openers := map[string]app.Opener{vendor: func(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error) {
+	openers := map[string]app.Opener{vendor: func(cfg *config.Config, o app.OpenOptions) (connectors.Connector, error) {
 		k := cfg.Source.Keycloak
-		return New(Options{URL: k.URL, Realm: k.Realm, ClientID: k.ClientID, ClientSecret: k.ClientSecret.Reveal, Client: k.Client, Query: q, Log: log})
+		return New(Options{URL: k.URL, Realm: k.Realm, ClientID: k.ClientID, ClientSecret: k.ClientSecret.Reveal, Client: k.Client, Query: o.Query, Log: o.Log})
 	}}
 	run := func(want int, args ...string) string {
 		t.Helper()

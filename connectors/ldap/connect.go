@@ -25,6 +25,9 @@ type link struct {
 	server  server
 	timeout time.Duration
 	flavor  func() Flavor
+	begin   func(operation string) (ended func(result string, ok bool)) // nil tells nobody
+	open    map[int]func(result string, ok bool)                        // by number, what of that was not answered yet
+	count   func()
 }
 
 // connect signs in at the first of the servers that can be reached. A refusal of the password is no reason to try the
@@ -56,7 +59,10 @@ func (c *Connector) nearby() []server {
 }
 
 func (c *Connector) open(ctx context.Context, s server) (*link, error) {
-	l := &link{server: s, timeout: c.opts.Timeout, flavor: c.flavor}
+	l := &link{server: s, timeout: c.opts.Timeout, flavor: c.flavor, count: func() { c.requests.Add(1) }}
+	if c.opts.Observe != nil {
+		l.begin = func(operation string) func(string, bool) { return c.opts.Observe(ctx, operation, s.host) }
+	}
 	connecting := "connecting to " + s.url
 	err := within(ctx, min(dialTimeout, c.opts.Timeout), connecting, func(ctx context.Context) error {
 		raw, err := c.opts.Dial(ctx, "tcp", s.address)
@@ -77,7 +83,7 @@ func (c *Connector) open(ctx context.Context, s server) (*link, error) {
 		return c.encrypt(ctx, l)
 	}, l.raw)
 	if err != nil {
-		l.raw.Close()
+		l.close()
 		return nil, c.refusal(connecting, err)
 	}
 	step := "signing in to " + s.url
@@ -118,7 +124,10 @@ func (c *Connector) flavor() Flavor {
 	return cmp.Or(c.opts.Flavor, FlavorAuto)
 }
 
-func (l *link) close() { l.raw.Close() }
+func (l *link) close() {
+	l.raw.Close()
+	l.abandon()
+}
 
 // do runs requests. A context that ends, or an answer that takes too long, closes the connection.
 func (l *link) do(ctx context.Context, step string, f func() error) error {

@@ -27,6 +27,7 @@ var (
 	_ connectors.Connector = (*Connector)(nil)
 	_ connectors.Checker   = (*Connector)(nil)
 	_ connectors.Finder    = (*Connector)(nil)
+	_ connectors.Counter   = (*Connector)(nil)
 )
 
 // Options say which directory is read, as whom, and what of it.
@@ -64,6 +65,9 @@ type Options struct {
 
 	// Timeout bounds the answer to one request. 0 means 60 seconds.
 	Timeout time.Duration
+	// Observe is told of each operation when it is sent, "bind", "extended" or "search", and by what it returns of how that
+	// ended: the result's number, or "error" when none came. It may be nil.
+	Observe func(ctx context.Context, operation, host string) (ended func(result string, ok bool))
 	// Dial opens connections; nil means TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Now is the clock against which accounts expire; nil means time.Now.
@@ -86,6 +90,8 @@ type Connector struct {
 	roots   *x509.CertPool
 	tenant  string
 	log     *slog.Logger
+
+	requests atomic.Int64 // sent so far
 
 	profile atomic.Pointer[profile]              // once it is known
 	last    atomic.Pointer[server]               // the machine that was read last
@@ -131,6 +137,9 @@ func (c *Connector) Name() string { return vendor }
 
 // Tenant is "ldap:" and the normalised base DN.
 func (c *Connector) Tenant() string { return c.tenant }
+
+// Requests is the number of operations sent since New.
+func (c *Connector) Requests() int { return int(c.requests.Load()) }
 
 // maxReadings is how often a directory that changes in mid-read is read from the start.
 const maxReadings = 3

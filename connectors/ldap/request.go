@@ -49,6 +49,7 @@ func octetString(s string) *ber.Packet {
 // send writes one request and returns its number.
 func (l *link) send(op *ber.Packet, controls ...ldap.Control) (int, error) {
 	l.sent++
+	l.sending(l.sent, op)
 	envelope := ber.NewSequence("")
 	envelope.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, l.sent, ""))
 	envelope.AppendChild(op)
@@ -75,6 +76,7 @@ func (l *link) receive() (message, error) {
 		}
 		return message{}, fmt.Errorf("%w: it belongs to no request", errMessage)
 	}
+	l.received(m)
 	return m, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -19,12 +20,31 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/trace"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/web"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
 // An Opener makes the connector of one kind of directory. It sends nothing.
-type Opener func(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error)
+type Opener func(cfg *config.Config, o OpenOptions) (connectors.Connector, error)
+
+// OpenOptions are what a connector is given beside its configuration.
+type OpenOptions struct {
+	Query connectors.Query
+	Log   *slog.Logger
+	// Watch is what Transport puts round a transport, which may be nil; it may be nil itself.
+	Watch func(base http.RoundTripper) http.RoundTripper
+	// Observe is told of each operation of a protocol other than HTTP, and how it ended; nil if nobody is.
+	Observe func(ctx context.Context, operation, host string) (ended func(result string, ok bool))
+}
+
+// Transport is base, nil for Go's own, with whatever watches the requests to the directory; base itself if nothing does.
+func (o OpenOptions) Transport(base http.RoundTripper) http.RoundTripper {
+	if o.Watch == nil {
+		return base
+	}
+	return o.Watch(base)
+}
 
 // Stdio are the streams of a run. Results go to Out, everything else to Err.
 type Stdio struct {
@@ -68,8 +88,10 @@ type app struct {
 	allow func() error
 	// stateless is what state: none remembers: a configuration that is loaded again goes on with it.
 	stateless *store.Memory
-	site      *web.Site   // of the daemon, nil where no daemon is shown
-	service   atomic.Bool // nobody watches: what would be told to them goes to the log
+	site      *web.Site     // of the daemon, nil where no daemon is shown
+	tracer    *trace.Tracer // nil unless the environment asks for traces
+	traced    bool          // it was asked
+	service   atomic.Bool   // nobody watches: what would be told to them goes to the log
 }
 
 type flags struct {
@@ -89,6 +111,7 @@ func Main(ctx context.Context, args []string, std Stdio, openers map[string]Open
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	a.endTracing()
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}

@@ -24,6 +24,18 @@ type cycleOptions struct {
 // cycle is one run from reading both sides to the report. The writer's lock is held throughout, so two runs never
 // write side by side. The error is nil when the report tells the whole story, failures of single objects included.
 func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptions) (reconcile.Report, error) {
+	mode := "apply"
+	if o.observe {
+		mode = "observe"
+	}
+	ctx, span := p.tracer.Start(ctx, "cycle")
+	report, err := p.locked(ctx, now, o)
+	p.endCycle(span, mode, report, err)
+	return report, err
+}
+
+// locked is cycle, from the lock on.
+func (p *pipeline) locked(ctx context.Context, now func() time.Time, o cycleOptions) (reconcile.Report, error) {
 	unlock, err := p.memory.Lock(ctx)
 	if err != nil {
 		return reconcile.Report{}, err
@@ -42,20 +54,27 @@ func (p *pipeline) cycle(ctx context.Context, now func() time.Time, o cycleOptio
 		}
 	}
 	var report reconcile.Report
-	if o.observe {
-		report, err = reconcile.Observe(ctx, p.memory, plan, now)
-	} else {
-		applier := reconcile.Applier{
-			Target: p.target, Journal: p.memory, Concurrency: p.cfg.Target.Concurrency, Progress: o.progress, Log: p.log, Now: now, Settle: o.settle,
+	err = p.trace().Step(ctx, reconcile.StepApply, func(ctx context.Context) (_ reconcile.Tally, err error) {
+		if o.observe {
+			report, err = reconcile.Observe(ctx, p.memory, plan, now)
+		} else {
+			applier := reconcile.Applier{
+				Target: p.target, Journal: p.memory, Concurrency: p.cfg.Target.Concurrency, Progress: o.progress, Log: p.log, Now: now, Settle: o.settle,
+			}
+			report, err = applier.Apply(ctx, plan)
 		}
-		report, err = applier.Apply(ctx, plan)
-	}
+		return reconcile.Tally{"changes": len(plan.Changes), "done": report.Count(reconcile.OutcomeDone)}, err
+	})
 	if err != nil {
 		return report, fmt.Errorf("apply: %w", err)
 	}
-	if err := p.memory.Prune(ctx, p.cfg.State.Retention()); err != nil && ctx.Err() == nil {
-		p.log.Warn("old history was not removed", "error", err)
-	}
+	_ = p.trace().Step(ctx, reconcile.StepReport, func(ctx context.Context) (reconcile.Tally, error) {
+		err := p.memory.Prune(ctx, p.cfg.State.Retention())
+		if err != nil && ctx.Err() == nil {
+			p.log.Warn("old history was not removed", "error", err)
+		}
+		return nil, err
+	})
 	return report, nil
 }
 
@@ -100,7 +119,7 @@ func (p *pipeline) planOnly(who string) planFunc {
 
 func (p *pipeline) planner() *reconcile.Planner {
 	return &reconcile.Planner{
-		Source: p.source, Target: p.target, TargetURL: p.cfg.Target.URL, Rules: p.rules, Storeless: p.cfg.State.None, Pager: p.pager, Log: p.log,
+		Source: p.source, Target: p.target, TargetURL: p.cfg.Target.URL, Rules: p.rules, Storeless: p.cfg.State.None, Pager: p.pager, Log: p.log, Trace: p.trace(),
 		Previous: func(ctx context.Context) (*connectors.Snapshot, error) {
 			snap, _, err := p.memory.Previous(ctx)
 			return snap, err

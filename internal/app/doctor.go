@@ -59,6 +59,7 @@ func (a *app) examine(ctx context.Context, cfg *config.Config, rules *reconcile.
 	}
 	a.examineTarget(ctx, cfg, d)
 	a.examineRootly(ctx, cfg, d)
+	examineTracing(d)
 }
 
 func (a *app) examineStore(ctx context.Context, cfg *config.Config, source connectors.Connector, d *diagnosis) {

@@ -28,7 +28,7 @@ func (a *app) openRootly(cfg *config.Config, log *slog.Logger) (*rootly.Client, 
 		}
 		o.Transport = t
 	}
-	o.Transport = a.counted(web.SideRootly, o.Transport)
+	o.Transport = a.watched(web.SideRootly, o.Transport)
 	return rootly.New(o)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/trace"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/web"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
@@ -175,7 +176,10 @@ func (a *app) openSource(cfg *config.Config, rules *reconcile.Rules) (connectors
 	if !ok {
 		return nil, fmt.Errorf("this build has no connector for source.%s (use the released binary)", name)
 	}
-	src, err := open(cfg, rules.Query(), a.log.With("connector", name))
+	src, err := open(cfg, OpenOptions{
+		Query: rules.Query(), Log: a.log.With("connector", name), Observe: a.observed(web.SideDirectory),
+		Watch: func(base http.RoundTripper) http.RoundTripper { return a.watched(web.SideDirectory, base) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("source.%s: %w", name, err)
 	}
@@ -196,7 +200,7 @@ func (a *app) openTarget(cfg *config.Config, log *slog.Logger) (*scimclient.Clie
 		}
 		o.Transport = t
 	}
-	o.Transport = a.counted(web.SideTarget, o.Transport)
+	o.Transport = a.watched(web.SideTarget, o.Transport)
 	c, err := scimclient.New(o)
 	if err != nil {
 		return nil, fmt.Errorf("target: %w", err)
@@ -256,6 +260,7 @@ type pipeline struct {
 	target *scimclient.Client
 	pager  reconcile.Pager // nil when nobody is to be asked about
 	memory memory
+	tracer *trace.Tracer
 	log    *slog.Logger
 }
 
@@ -268,7 +273,8 @@ func (a *app) openWith(ctx context.Context, allowOther bool) (*pipeline, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{cfg: cfg, rules: rules, log: a.log}
+	a.beginTracing(ctx)
+	p := &pipeline{cfg: cfg, rules: rules, tracer: a.tracer, log: a.log}
 	if p.source, err = a.openSource(cfg, rules); err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (a *app) runPlan(ctx context.Context, o planOptions) (code exitCode, err er
 		return exitFailed, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	plan, err := p.plan(ctx, a.now())
+	plan, err := p.asCycle(p.plan)(ctx, a.now())
 	if err != nil {
 		return exitFailed, err
 	}
@@ -130,7 +130,7 @@ func (a *app) runSync(ctx context.Context, dryRun bool, only string) (code exitC
 
 // dryRun shows a plan. Its exit code is that of a sync that stops there.
 func (a *app) dryRun(ctx context.Context, p *pipeline, plan planFunc) (exitCode, error) {
-	made, err := plan(ctx, a.now())
+	made, err := p.asCycle(plan)(ctx, a.now())
 	if err != nil {
 		return exitFailed, err
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/config"
@@ -90,17 +89,4 @@ func accessOf(h config.HTTP) (web.Access, error) {
 // fixedOf are the values that only a restart of the daemon changes.
 func fixedOf(cfg *config.Config) map[string]string {
 	return map[string]string{"http.listen": cfg.HTTP.Listen, "http.cert_file": strconv.FormatBool(cfg.HTTP.CertFile != ""), "ha": fmt.Sprint(cfg.HA)}
-}
-
-// counted is base, nil for the client's own, with the daemon's metrics counting what passes; base itself in other verbs.
-func (a *app) counted(side web.Side, base http.RoundTripper) http.RoundTripper {
-	if a.site == nil {
-		return base
-	}
-	if base == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 64 // as many as requests may be under way
-		base = t
-	}
-	return a.site.Metrics.Transport(side, base)
 }

@@ -18,7 +18,7 @@ const module = "github.com/rootly-idp-sync/rootly-idp-sync/"
 // nothing of ours. Tests may import more.
 var allowed = map[string][]string{
 	"cmd/rootly-idp-sync": {"internal/app", "config", "connectors", "connectors/..."},
-	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/leader", "internal/store", "internal/notify", "internal/rootly", "internal/sim", "internal/web"},
+	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/leader", "internal/store", "internal/notify", "internal/rootly", "internal/sim", "internal/trace", "internal/web"},
 	"internal/docgen":     {"internal/app"},
 	"internal/web":        {"connectors", "reconcile", "internal/daemon", "internal/store"},
 	"internal/daemon":     {"config", "connectors", "reconcile", "internal/store", "internal/notify", "internal/rootly"},
@@ -54,6 +54,8 @@ var homes = map[string]string{
 	"github.com/spf13/viper":            "config",
 	"github.com/wneessen/go-mail":       "internal/notify",
 	"github.com/prometheus/":            "internal/web",
+	"go.opentelemetry.io/":              "internal/trace",
+	"google.golang.org/protobuf":        "internal/trace",
 	"github.com/coreos/go-oidc":         "internal/web",
 	"github.com/chromedp/":              "no package outside tests",
 	"cel.dev/cel-go":                    "reconcile",

@@ -21,7 +21,9 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
@@ -77,7 +79,7 @@ func (w *world) open(t *testing.T) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	b.ctx, cancel = context.WithTimeout(ctx, 15*time.Minute)
 	t.Cleanup(cancel)
 	return b
 }
@@ -150,7 +152,7 @@ func (b *tab) dark(yes bool) {
 func views(w *world) map[string]string {
 	set, onCall := w.sets()
 	return map[string]string{
-		"now": "/", "plan": "/plan", "people": "/people", "person": "/people/u05", "harmless": "/people/u01", "groups": "/groups", "group": "/groups/g1",
+		"now": "/", "plan": "/plan", "people": "/people", "unowned": "/people?state=unowned", "stranger": "/people/" + w.strangers[0], "others": "/groups?state=unowned", "person": "/people/u05", "harmless": "/people/u01", "groups": "/groups", "group": "/groups/g1",
 		"history": "/history", "cycle": w.first(), "config": "/config", "held": "/held/" + set, "oncall": "/held/" + onCall, "login": "/login",
 	}
 }
@@ -163,8 +165,7 @@ func TestBrowserShowsEveryView(t *testing.T) {
 		t.Fatalf("AXE must name axe.min.js, make test-browser does: %v", err)
 	}
 	w := newWorld(t, 54)
-	w.busy()
-	w.history()
+	w.company()
 	b := w.open(t)
 	shots := os.Getenv("SHOTS")
 	for name, path := range views(w) {
@@ -328,26 +329,59 @@ func TestBrowserIsUsableByKeyboard(t *testing.T) {
 	}
 }
 
-// history leaves some cycles behind, so that the chart has something to show.
-func (w *world) history() {
+// company is a world that a day has gone by in: people with names, strangers in Rootly, a history for the chart, and those
+// who leave as the latest. The last good cycle was twelve minutes ago.
+func (w *world) company() {
 	w.t.Helper()
-	for i := range 40 {
+	first := strings.Fields("Ada Bilal Chloé Dmitri Esra Femi Grete Hugo Ines")
+	last := strings.Fields("Lindqvist Okafor Moreau Sato Yıldız Novak")
+	for i := range w.staff.users {
+		if u := &w.staff.users[i]; u.GivenName != nasty {
+			u.GivenName, u.FamilyName = first[i%len(first)], last[i/len(first)%len(last)]
+			u.UserName = connectors.Fold(fmt.Sprintf("%s.%s@acme.example", ascii(u.GivenName), ascii(u.FamilyName)))
+			u.Email, u.Title, u.Department = u.UserName, "Engineer", "Payments"
+		}
+	}
+	w.stranger("contractor@elsewhere.example", true)
+	if _, err := w.rootly.AddGroup(sim.SCIMGroup{DisplayName: "incident-commanders"}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.pace = 20 * time.Millisecond
+	w.cycle()
+	w.pace = time.Second
+	w.history(32)
+	w.leave()
+	w.pass(-28 * time.Minute)
+}
+
+func ascii(name string) string { return strings.NewReplacer("é", "e", "ı", "i").Replace(name) }
+
+// history leaves some cycles behind, so that the chart has something to show.
+func (w *world) history(cycles int) {
+	w.t.Helper()
+	ledger, err := w.memory.Ledger(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range cycles {
 		id, err := w.memory.Begin(w.t.Context(), w.now())
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		w.pass(time.Duration(2+i%5) * time.Second)
 		sum := summaryLike(i)
+		if sum.Error == "" {
+			sum.Rules, sum.RuleTexts = ledger.Rules, ledger.RuleTexts
+		}
 		if err := w.memory.Finish(w.t.Context(), id, sum); err != nil {
 			w.t.Fatal(err)
 		}
 		w.pass(40 * time.Minute)
 	}
-	w.board.set(func(s *daemon.State) { s.LastGood, s.Next = w.now().Add(-12*time.Minute), w.now().Add(28*time.Minute) })
 }
 
 func summaryLike(i int) reconcile.CycleSummary {
-	sum := reconcile.CycleSummary{Rules: "r", Planned: i * 7 % 11, Done: i * 7 % 11}
+	sum := reconcile.CycleSummary{Planned: i * 7 % 11, Done: i * 7 % 11}
 	switch {
 	case i%13 == 5:
 		sum.Failed, sum.Done = 2, max(0, sum.Done-2)

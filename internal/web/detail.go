@@ -110,7 +110,7 @@ func (s *Site) complete(ctx context.Context, p Pipeline, r *roster, kind reconci
 			d.Escrow = append(d.Escrow, waitOf(w))
 		}
 	}
-	entries, err := p.Records.Changes(ctx, store.Filter{ID: d.ID, Limit: shownHistory})
+	entries, err := p.Records.Changes(ctx, store.Filter{ID: d.Path(), Limit: shownHistory})
 	for _, e := range entries {
 		d.History = append(d.History, pastOf(e))
 	}

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +43,7 @@ type Metrics struct {
 	requestTime   *prometheus.HistogramVec
 	waits         *prometheus.CounterVec
 	waited        *prometheus.CounterVec
+	pauses        map[Side]*pause
 }
 
 // NewMetrics returns Metrics on a registry of their own, with those of the Go runtime and of the process.
@@ -53,17 +53,18 @@ func NewMetrics(b Build) *Metrics {
 	}
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		pauses:   map[Side]*pause{SideDirectory: {}, SideTarget: {}, SideRootly: {}},
 		cycles:   counter("cycles_total", "Cycles that ended, by result: good, observed, held, partial, failed, interrupted, skipped.", "result"),
 		cycleDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: metricPrefix + "cycle_duration_seconds", Help: "How long cycles took, by result.", Buckets: []float64{1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 2400},
 		}, []string{"result"}),
 		changes:  counter("changes_total", "Changes that cycles came to, by verb, kind, reason and outcome.", "verb", "kind", "reason", "outcome"),
-		requests: counter("requests_total", "Requests sent, by side, method and status; the status is error when no answer came.", "side", "method", "status"),
+		requests: counter("requests_total", "Requests sent, by side, method and status; the status is error when no answer came. Of LDAP the method is the operation and the status its result.", "side", "method", "status"),
 		requestTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: metricPrefix + "request_duration_seconds", Help: "How long answers took to begin, by side and method.", Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"side", "method"}),
 		waits:  counter("throttled_total", "Answers 429 Too Many Requests, by side.", "side"),
-		waited: counter("throttled_seconds_total", "Seconds of waiting that answers 429 asked for by Retry-After, by side.", "side"),
+		waited: counter("throttled_seconds_total", "Seconds in which nothing was sent to a side because of an answer 429, by side.", "side"),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: metricPrefix + "build_info", Help: "1, with the version of the binary as labels.",
@@ -93,61 +94,6 @@ func (m *Metrics) ended(e daemon.Ended) {
 		c := r.Change
 		m.changes.WithLabelValues(string(c.Verb), string(c.Object.Kind), string(c.Why), string(r.Outcome)).Inc()
 	}
-}
-
-// Transport counts the requests that pass through base.
-func (m *Metrics) Transport(side Side, base http.RoundTripper) http.RoundTripper {
-	return &countingTransport{m, string(side), base}
-}
-
-type countingTransport struct {
-	m    *Metrics
-	side string
-	base http.RoundTripper
-}
-
-// RoundTrip sends r and counts what came of it.
-func (t *countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	start := time.Now()
-	answer, err := t.base.RoundTrip(r)
-	method, status := methodLabel(r.Method), "error"
-	if err == nil {
-		status = statusLabel(answer.StatusCode)
-	}
-	t.m.requests.WithLabelValues(t.side, method, status).Inc()
-	t.m.requestTime.WithLabelValues(t.side, method).Observe(time.Since(start).Seconds())
-	if err == nil && answer.StatusCode == http.StatusTooManyRequests {
-		t.m.waits.WithLabelValues(t.side).Inc()
-		if s, err := strconv.ParseFloat(answer.Header.Get("Retry-After"), 64); err == nil && s > 0 && s < 86400 {
-			t.m.waited.WithLabelValues(t.side).Add(s)
-		}
-	}
-	return answer, err
-}
-
-// CloseIdleConnections passes on what http.Client asks of its transport.
-func (t *countingTransport) CloseIdleConnections() {
-	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
-
-func methodLabel(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		return method
-	case "":
-		return http.MethodGet
-	}
-	return "other"
-}
-
-// statusLabel keeps a server that makes up numbers from making up series.
-func statusLabel(code int) string {
-	if http.StatusText(code) == "" {
-		return "other"
-	}
-	return strconv.Itoa(code)
 }
 
 // A gauge is one of those that are read when somebody asks.

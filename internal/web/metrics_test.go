@@ -84,7 +84,7 @@ func TestMetricsCount(t *testing.T) {
 		`mode{mode="apply"} 1`, `last_good_cycle_age_seconds 2400`, `drift_changes 0`, `cycle_duration_seconds_count{result="good"} 2`,
 		`requests_total{method="GET",side="target",status="200"} 1`, `requests_total{method="GET",side="target",status="429"} 1`,
 		`requests_total{method="GET",side="target",status="other"} 1`, `requests_total{method="other",side="directory",status="error"} 1`,
-		`throttled_total{side="target"} 1`, `throttled_seconds_total{side="target"} 7`,
+		`throttled_total{side="target"} 1`,
 	} {
 		if !strings.Contains(text, "\n"+metricPrefix+line+"\n") {
 			t.Errorf("/metrics lacks %s", line)

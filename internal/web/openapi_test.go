@@ -37,9 +37,9 @@ var operations = map[string]operation{
 	"GET plan": {"What the last cycle planned; nothing is planned anew", []string{
 		"q: words that must occur in a name or id", "verb: only changes of this verb", "kind: user or group", "why: only changes of this reason", "held: 1 for only what waits", pageParameter,
 	}, nil, 200, PlanView{}},
-	"GET people":                      {"People, as the last good cycle knew them", []string{"q: words that must occur in a name, an address or an id", "state: active, deactivated, not managed, held, escrow or pinned", pageParameter}, nil, 200, Page[Row]{}},
+	"GET people":                      {"People, as the last good cycle knew them", []string{"q: words that must occur in a name, an address or an id", "state: managed, active, deactivated, unowned, not managed, frozen, held, escrow or pinned", pageParameter}, nil, 200, Page[Row]{}},
 	"GET people/{id}":                 {"One person, by directory id or SCIM id", nil, nil, 200, Detail{}},
-	"GET groups":                      {"Groups, as the last good cycle knew them", []string{"q: words that must occur in a name or an id", "state: pushed, not managed, held, escrow or pinned", pageParameter}, nil, 200, Page[Row]{}},
+	"GET groups":                      {"Groups, as the last good cycle knew them", []string{"q: words that must occur in a name or an id", "state: pushed, unowned, not managed, frozen, held, escrow or pinned", pageParameter}, nil, 200, Page[Row]{}},
 	"GET groups/{id}":                 {"One group, by directory id or SCIM id", []string{"page: the page of its members, from 1"}, nil, 200, Detail{}},
 	"GET cycles":                      {"Cycles on record, the newest first", []string{"until: only those that began before this moment (RFC 3339)", "limit: at most so many, 50 unless given and never more than 1000"}, nil, 200, cycleList{}},
 	"GET cycles/{id}":                 {"One cycle and its changes", []string{pageParameter}, nil, 200, CycleDetail{}},

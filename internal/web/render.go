@@ -100,9 +100,9 @@ func parseTemplates(now func() time.Time) map[string]*template.Template {
 		"sections": sectionsOf, "kinds": kindsOf,
 		"states": func(of string) []string {
 			if of == "people" {
-				return []string{StateActive, StateDeactivated, StateAbsent, "held", "escrow", "pinned"}
+				return peopleStates
 			}
-			return []string{StatePushed, StateAbsent, "held", "escrow", "pinned"}
+			return groupStates
 		},
 		"itemverb": func(i reconcile.HeldItem) string { v, _, _ := strings.Cut(i.Key, " "); return v },
 	})

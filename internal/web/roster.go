@@ -18,19 +18,35 @@ const (
 	StateDeactivated = "deactivated"
 	StateAbsent      = "not managed" // in the directory, and nobody of ours in Rootly
 	StatePushed      = "pushed"      // of groups
+	StateUnowned     = "unowned"     // in Rootly, and nobody's here: never touched
+)
+
+// What may be asked for beside a state: words that several states have in common, and those of notes.
+const (
+	onlyManaged = "managed" // of ours, whatever their state
+	onlyFrozen  = "frozen"  // left exactly as they are
+	onlyHeld    = "held"
+	onlyEscrow  = "escrow"
+	onlyPinned  = "pinned"
+)
+
+// peopleStates and groupStates are what lists can be narrowed to.
+var (
+	peopleStates = []string{onlyManaged, StateActive, StateDeactivated, StateUnowned, StateAbsent, onlyFrozen, onlyHeld, onlyEscrow, onlyPinned}
+	groupStates  = []string{StatePushed, StateUnowned, StateAbsent, onlyFrozen, onlyHeld, onlyEscrow, onlyPinned}
 )
 
 // A Row is one person or group of a list.
 type Row struct {
-	ID     string `json:"id" doc:"The directory's id."`
+	ID     string `json:"id" doc:"The directory's id; empty for what is unowned."`
 	Target string `json:"target,omitempty" doc:"The SCIM id in Rootly."`
 	Name   string `json:"name" doc:"The userName or the group's name."`
 	Full   string `json:"fullName,omitempty"`
 	Email  string `json:"email,omitempty"`
-	State  string `json:"state" doc:"What the last cycle left in Rootly: active, deactivated or not managed of people, pushed or not managed of groups."`
+	State  string `json:"state" doc:"What the last cycle left in Rootly: active, deactivated, unowned or not managed of people, pushed, unowned or not managed of groups."`
 	Status string `json:"status,omitempty" doc:"The account in the directory: active, staged, disabled; empty when it is not listed."`
 	Count  int    `json:"members,omitempty" doc:"Members in the directory, of a group."`
-	Note   string `json:"note,omitempty" doc:"What waits: held, escrow, pinned."`
+	Note   string `json:"note,omitempty" doc:"What waits: frozen, held, escrow, pinned."`
 
 	key string // what is searched
 }
@@ -116,22 +132,57 @@ func newRoster(ctx context.Context, records Records, seen *Seen) (*roster, error
 			held[string(c.Object.Kind)+c.Object.Source] = true
 		}
 	}
+	frozen := frozenBy(seen)
 	note := func(kind reconcile.Kind, id string) string {
 		var out []string
+		if frozen[string(kind)+id] {
+			out = append(out, onlyFrozen)
+		}
 		if held[string(kind)+id] {
-			out = append(out, "held")
+			out = append(out, onlyHeld)
 		}
 		if waiting[string(kind)+id] {
-			out = append(out, "escrow")
+			out = append(out, onlyEscrow)
 		}
 		if ledger.Pinned[id] {
-			out = append(out, "pinned")
+			out = append(out, onlyPinned)
 		}
 		return strings.Join(out, ", ")
 	}
 	r.readPeople(note)
 	r.readGroups(note)
+	if seen != nil {
+		r.readUnowned(seen.Unowned)
+	}
+	r.personAt, r.groupAt = index(r.people), index(r.groups)
 	return r, nil
+}
+
+// frozenBy are those whom a plan leaves as they are because of what a note says of them.
+func frozenBy(seen *Seen) map[string]bool {
+	out := map[string]bool{}
+	if seen == nil {
+		return out
+	}
+	for _, n := range seen.Plan.Notes {
+		switch n.Kind {
+		case reconcile.NoteConflict, reconcile.NoteUnmapped, reconcile.NoteProtected, reconcile.NotePinned:
+			out[string(n.Object.Kind)+n.Object.Source] = true
+		}
+	}
+	return out
+}
+
+// readUnowned adds what is in Rootly and nobody's here.
+func (r *roster) readUnowned(refs []reconcile.Ref) {
+	for _, o := range refs {
+		row := Row{Target: o.Target, Name: o.Name, State: StateUnowned}
+		if o.Kind == reconcile.KindGroup {
+			r.groups = append(r.groups, row)
+		} else {
+			r.people = append(r.people, row)
+		}
+	}
 }
 
 func (r *roster) readPeople(note func(reconcile.Kind, string) string) {
@@ -158,7 +209,6 @@ func (r *roster) readPeople(note func(reconcile.Kind, string) string) {
 			r.people = append(r.people, row)
 		}
 	}
-	r.personAt = index(r.people)
 }
 
 // link is what the ledger knows of a person: the account in Rootly as it was last seen to.
@@ -192,7 +242,6 @@ func (r *roster) readGroups(note func(reconcile.Kind, string) string) {
 			r.groups = append(r.groups, row)
 		}
 	}
-	r.groupAt = index(r.groups)
 }
 
 // index sorts rows by name and finds them by either id.
@@ -201,7 +250,9 @@ func index(rows []Row) map[string]int {
 		row := &rows[i]
 		row.key = connectors.Fold(strings.Join([]string{row.Name, row.Full, row.Email, row.ID, row.Target}, "\n"))
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(rows, func(a, b Row) int {
+		return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.ID, b.ID), strings.Compare(a.Target, b.Target))
+	})
 	at := make(map[string]int, 2*len(rows))
 	for i, row := range rows {
 		if row.Target != "" {
@@ -209,7 +260,9 @@ func index(rows []Row) map[string]int {
 		}
 	}
 	for i, row := range rows {
-		at[row.ID] = i // which goes before a SCIM id that is spelled alike
+		if row.ID != "" {
+			at[row.ID] = i // which goes before a SCIM id that is spelled alike
+		}
 	}
 	return at
 }
@@ -223,7 +276,7 @@ func search(rows []Row, query, state string) []Row {
 	var out []Row
 rows:
 	for _, row := range rows {
-		if state != "" && row.State != state && !strings.Contains(row.Note, state) {
+		if state != "" && !row.is(state) {
 			continue
 		}
 		for _, w := range words {
@@ -235,6 +288,14 @@ rows:
 	}
 	return out
 }
+
+// is tells whether a row is what a list is narrowed to.
+func (row *Row) is(state string) bool {
+	return row.State == state || strings.Contains(row.Note, state) || state == onlyManaged && row.Target != "" && row.State != StateUnowned
+}
+
+// Path is the id that leads to the row's own page.
+func (row Row) Path() string { return cmp.Or(row.ID, row.Target) }
 
 // person finds somebody by directory id or SCIM id.
 func (r *roster) person(id string) (Row, bool) { return lookup(r.people, r.personAt, id) }

@@ -22,6 +22,8 @@ type Seen struct {
 	Plan  reconcile.Plan `json:"plan"`
 	// Contested is how many values the plan left to another writer.
 	Contested int `json:"contested,omitempty"`
+	// Unowned are the accounts and groups of Rootly that nobody here owns.
+	Unowned []reconcile.Ref `json:"unowned,omitempty"`
 	// Cut is how many changes Plan.Changes lacks because a restart has lost them.
 	Cut int `json:"cut,omitempty"`
 }
@@ -43,7 +45,7 @@ func (s *Site) Planned(p reconcile.Plan) {
 
 // sight keeps what is shown of a plan, and lets go of the rest: all that was read of both sides.
 func (s *Site) sight(p reconcile.Plan) *Seen {
-	return &Seen{At: p.At, Mode: s.daemon.State().Mode, Contested: len(p.Contested()), Plan: reconcile.Plan{
+	return &Seen{At: p.At, Mode: s.daemon.State().Mode, Contested: len(p.Contested()), Unowned: p.Unowned(), Plan: reconcile.Plan{
 		Source: p.Source, Target: p.Target, At: p.At, Changes: p.Changes, Held: p.Held, Objections: p.Objections, Sets: p.Sets, Notes: p.Notes,
 		OnCall: p.OnCall, Counts: p.Counts, Writes: p.Writes, Cost: p.Cost,
 	}}

@@ -148,10 +148,14 @@ type world struct {
 	memory  memory
 	planner *reconcile.Planner
 	target  *scimclient.Client
+	rootly  *sim.SCIM
 	site    *Site
 	cycles  []int64
-	at      time.Time
-	mu      sync.Mutex
+	// strangers are the SCIM ids of accounts that nobody here owns.
+	strangers []string
+	at        time.Time
+	pace      time.Duration // what each look of the applier at the clock takes
+	mu        sync.Mutex
 }
 
 func (w *world) now() time.Time {
@@ -196,7 +200,7 @@ func newWorldOn(t testing.TB, people int, remember func(w *world, target string)
 	w.staff.hire(0, people)
 	s := sim.New(sim.Config{Seed: 1, People: -1, Groups: -1, SCIM: sim.RootlyLike()})
 	ends, transport := s.InProcess()
-	w.memory = remember(w, ends.SCIMURL)
+	w.rootly, w.memory = s.SCIM, remember(w, ends.SCIMURL)
 	var err error
 	w.target, err = scimclient.New(scimclient.Options{BaseURL: ends.SCIMURL, Token: func() string { return ends.SCIMToken }, Transport: transport, Concurrency: 4})
 	if err != nil {
@@ -240,7 +244,10 @@ func (w *world) cycle() reconcile.Report {
 		w.t.Fatal(err)
 	}
 	w.site.Planned(plan)
-	a := &reconcile.Applier{Target: w.target, Journal: w.memory, Concurrency: 4, Now: w.now}
+	a := &reconcile.Applier{Target: w.target, Journal: w.memory, Concurrency: 4, Now: func() time.Time {
+		w.pass(w.pace)
+		return w.now()
+	}}
 	report, err := a.Apply(ctx, plan)
 	if err != nil {
 		w.t.Fatal(err)
@@ -264,6 +271,12 @@ func (w *world) cycle() reconcile.Report {
 func (w *world) busy() {
 	w.t.Helper()
 	w.cycle()
+	w.leave()
+}
+
+// leave has the cycles of busy after the first.
+func (w *world) leave() {
+	w.t.Helper()
 	w.pages["u00"] = true
 	w.staff.dismiss(1)
 	w.cycle()
