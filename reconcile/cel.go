@@ -149,7 +149,7 @@ func issueText(issues *cel.Issues) string {
 	var out []string
 	for _, e := range issues.Errors() {
 		msg, _, _ := strings.Cut(e.Message, "\n")
-		out = append(out, fmt.Sprintf("at column %d: %s", e.Location.Column()+1, msg))
+		out = append(out, fmt.Sprintf("at column %d: %s", e.Location.Column()+1, prose(msg)))
 	}
 	return strings.Join(out, "; ")
 }
@@ -176,7 +176,10 @@ func (e *expression) eval(p *Person) (ref.Val, error) {
 	if c, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && (c.Cause == interpreter.CostLimitExceeded || c.Cause == interpreter.MemoryLimitExceeded) {
 		return nil, errors.New("it takes too much work for one person; make it simpler, above all what it does for each element of a list")
 	}
-	return out, err
+	if err != nil {
+		return nil, errors.New(prose(err.Error())) // CEL quotes the values, which are the directory's
+	}
+	return out, nil
 }
 
 // A binding is the one variable of an expression.
