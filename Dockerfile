@@ -41,6 +41,7 @@ LABEL org.opencontainers.image.title="rootly-idp-sync" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/rootly-idp-sync /usr/local/bin/rootly-idp-sync
+COPY LICENSE THIRD_PARTY_LICENSES.md /usr/share/doc/rootly-idp-sync/
 COPY --from=build --chown=65532:65532 /out/data /data
 WORKDIR /data
 USER 65532:65532

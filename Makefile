@@ -56,6 +56,14 @@ lab: ## let N random histories under random faults try to break the laws; SEED i
 mutants: ## show that each mutant of the engine breaks a law; takes minutes
 	go test $(TAGS) -count=1 -timeout=2h -run=TestMutants -v ./internal/lab -mutants
 
+# How long each target is fuzzed. CI gives each a time that keeps all of them to about four minutes, compiling not counted:
+# every package is compiled again with the fuzzer's counters, which takes minutes the first time.
+FUZZTIME ?= 20s
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME, one after another; PKG=./config and TARGET=FuzzLoad choose
+	.ci/fuzz $(FUZZTIME) $(or $(PKG),./...) $(or $(TARGET),Fuzz)
+
 .PHONY: test-scim
 test-scim: ## run client and cycles against SCIMMY and scim2-server; needs Node, npm and Python; UPDATE=-update rewrites the page
 	go vet $(TAGS),realscim ./internal/lab/realscim
@@ -95,7 +103,7 @@ $(AXE):
 	npm install --silent --no-save --ignore-scripts --prefix .cache axe-core@$(AXE_VERSION)
 
 .PHONY: check
-check: lint vuln cross test ## what CI runs, except the demo
+check: verify lint vuln licences cross test ## what CI runs, except fuzzing and the demo
 
 .PHONY: lint
 lint: fmt vet staticcheck actionlint ## check format, code and workflows
@@ -117,6 +125,14 @@ staticcheck: ## run staticcheck
 vuln: ## look for known vulnerabilities; VULNDB names a copy of the database for use offline
 	GOBIN=$(CURDIR)/bin go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	.ci/vuln bin/govulncheck $(TAGS) ./...
+
+.PHONY: verify
+verify: ## see that the modules are those of go.sum, unchanged since they were downloaded
+	go mod verify
+
+.PHONY: licences
+licences: ## hold THIRD_PARTY_LICENSES.md to what is linked, and every licence to those agreed; UPDATE=1 writes it anew
+	go run ./internal/licences $(if $(UPDATE),,-check)
 
 .PHONY: actionlint
 actionlint: ## check the workflows

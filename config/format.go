@@ -77,32 +77,49 @@ func parseJSON(data []byte) (*yaml.Node, error) {
 		}
 		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	return jsonNode(dec, data)
+	d := jsonDocument{Decoder: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
+	d.UseNumber()
+	return d.node()
 }
 
-// jsonNode reads the next value, which is known to be valid.
-func jsonNode(dec *json.Decoder, data []byte) (*yaml.Node, error) {
-	tok, err := dec.Token()
+// A jsonDocument counts lines as it is read, once, so that a file that was named by mistake ends in a message whatever its
+// size.
+type jsonDocument struct {
+	*json.Decoder
+	data    []byte
+	counted int64
+	line    int
+}
+
+// here is the line up to which the document was read.
+func (d *jsonDocument) here() int {
+	at := d.InputOffset()
+	d.line += bytes.Count(d.data[d.counted:at], []byte("\n"))
+	d.counted = at
+	return d.line
+}
+
+// node reads the next value, which is known to be valid.
+func (d *jsonDocument) node() (*yaml.Node, error) {
+	tok, err := d.Token()
 	if err != nil {
 		return nil, err
 	}
-	n := &yaml.Node{Kind: yaml.ScalarNode, Line: lineAt(data, dec.InputOffset())}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Line: d.here()}
 	switch v := tok.(type) {
 	case json.Delim:
 		n.Kind = yaml.MappingNode
 		if v == '[' {
 			n.Kind = yaml.SequenceNode
 		}
-		for dec.More() {
-			child, err := jsonNode(dec, data)
+		for d.More() {
+			child, err := d.node()
 			if err != nil {
 				return nil, err
 			}
 			n.Content = append(n.Content, child)
 		}
-		_, err = dec.Token() // the closing bracket
+		_, err = d.Token() // the closing bracket
 		return n, err
 	case string:
 		n.Tag, n.Value = "!!str", v

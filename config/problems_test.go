@@ -675,25 +675,3 @@ func TestDuplicateKeyInJSON(t *testing.T) {
 		t.Errorf("got %v, want first %v", problems, want)
 	}
 }
-
-func FuzzLoad(f *testing.F) {
-	f.Add("c.yaml", example)
-	f.Add("c.json", []byte(`{"target": {"url": "http://[::1]/", "token": "${T}"}, "schedule": "CRON_TZ=UTC * * * * *"}`))
-	f.Add("c.toml", []byte("[guard.groups]\nshare = 1979-05-27\n"))
-	f.Add("c.yaml", []byte("a: &a {b: *a}\nscope: *a\nguard: {groups: {share: .nan}}\n? [x]\n: y\nmap: !!binary x\n"))
-	f.Fuzz(func(t *testing.T, name string, data []byte) {
-		cfg, err := load(name, data, environment("T="+canary, tokens[0], tokens[1]))
-		if strings.Contains(errText(err), canary) {
-			t.Fatalf("a secret is in the error: %v", err)
-		}
-		if problems, ok := errors.AsType[Problems](err); ok && strings.Count(err.Error(), "\n") != len(problems)-1 {
-			t.Errorf("%d problems are not one a line:\n%s", len(problems), err)
-		}
-		if cfg == nil {
-			return
-		}
-		if _, yamlErr := cfg.YAML(); yamlErr != nil {
-			t.Errorf("the effective configuration does not print: %v", yamlErr)
-		}
-	})
-}

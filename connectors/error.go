@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // ErrDamaged is in the chain of every error about an answer that came with 200 and is not what the directory sends.
@@ -52,19 +53,29 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, "%d ", e.Status)
 	}
 	if e.Code != "" {
-		b.WriteString(e.Code + " ")
+		b.WriteString(printable(e.Code) + " ")
 	}
-	b.WriteString(e.Step)
+	b.WriteString(printable(e.Step))
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	}
 	if e.Summary != "" {
-		b.WriteString(": " + e.Summary)
+		b.WriteString(": " + printable(e.Summary))
 	}
 	if e.Remedy != "" {
 		b.WriteString(" (" + e.Remedy + ")")
 	}
 	return b.String()
+}
+
+// printable puts the words of a directory on one line, without what a terminal would obey.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // Unauthorized tells whether the directory refuses the credential, or what it may read: until somebody mends that, nothing

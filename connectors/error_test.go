@@ -83,3 +83,10 @@ func TestErrorTellsARefusedCredentialFromOtherRefusals(t *testing.T) {
 		t.Errorf("%v is no refused credential", e)
 	}
 }
+
+func TestTheWordsOfADirectoryDoNotMoveTheCursor(t *testing.T) {
+	e := &Error{Directory: "okta", Status: 403, Code: "E\x1b[2J", Step: "reading user 00u1\r", Summary: "gone\nokta: \xff\u009bdone"}
+	if got, want := e.Error(), "okta: 403 E [2J reading user 00u1 : gone okta: \ufffd done"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

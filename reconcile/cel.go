@@ -12,6 +12,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
+	"cel.dev/cel-go/interpreter"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 )
@@ -74,7 +75,42 @@ func newEnv() (*cel.Env, error) {
 				}
 				return types.String(p.Attrs[string(name.(types.String))])
 			}))),
+		cel.Function("replace",
+			cel.MemberOverload("string_replace_string_string", replaceArgs[:3], cel.StringType, cel.FunctionBinding(replace)),
+			cel.MemberOverload("string_replace_string_string_int", replaceArgs, cel.StringType, cel.FunctionBinding(replace))),
 	)
+}
+
+var replaceArgs = []*cel.Type{cel.StringType, cel.StringType, cel.StringType, cel.IntType}
+
+// replace is CEL's own, which makes the new text whatever its size, and lets the limits look at it after that.
+func replace(args ...ref.Val) ref.Val {
+	s, from, to, n := string(args[0].(types.String)), string(args[1].(types.String)), string(args[2].(types.String)), -1
+	if len(args) > 3 {
+		n = int(args[3].(types.Int))
+	}
+	hits := strings.Count(s, from)
+	if n >= 0 {
+		hits = min(hits, n)
+	}
+	if len(s)+hits*len(to) > maxElements {
+		return types.NewErr("replace would make a text of more than %d characters", maxElements)
+	}
+	return types.String(strings.Replace(s, from, to, n))
+}
+
+// What one expression may cost for one person: an ordinary one takes some ten steps, and one that goes through the words of a
+// name some hundred. Without a bound, a macro in a macro or a replacement in a replacement ends neither in time nor in memory.
+const (
+	maxSteps    = 100_000
+	maxElements = 1 << 20 // characters and list elements at once
+)
+
+// mayGrow tells whether the work can be more than the text of the expression says: only macros do anything repeatedly, and
+// only replace makes more of a text than its parts. Counting the steps of the others would triple what they cost.
+func mayGrow(checked *cel.Ast) bool {
+	root := ast.NavigateAST(checked.NativeRep())
+	return len(ast.MatchDescendants(root, ast.KindMatcher(ast.ComprehensionKind)))+len(ast.MatchDescendants(root, ast.FunctionMatcher("replace"))) > 0
 }
 
 // An expression is one compiled CEL text.
@@ -97,7 +133,11 @@ func compile(env *cel.Env, text string, want *cel.Type) (*expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if mayGrow(checked) {
+		options = append(options, cel.CostLimit(maxSteps), cel.MemoryLimit(maxElements))
+	}
+	program, err := env.Program(checked, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +149,7 @@ func issueText(issues *cel.Issues) string {
 	var out []string
 	for _, e := range issues.Errors() {
 		msg, _, _ := strings.Cut(e.Message, "\n")
-		out = append(out, fmt.Sprintf("at column %d: %s", e.Location.Column()+1, msg))
+		out = append(out, fmt.Sprintf("at column %d: %s", e.Location.Column()+1, prose(msg)))
 	}
 	return strings.Join(out, "; ")
 }
@@ -133,7 +173,13 @@ func attrNames(checked *cel.Ast) ([]string, error) {
 
 func (e *expression) eval(p *Person) (ref.Val, error) {
 	out, _, err := e.program.Eval(binding{p})
-	return out, err
+	if c, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && (c.Cause == interpreter.CostLimitExceeded || c.Cause == interpreter.MemoryLimitExceeded) {
+		return nil, errors.New("it takes too much work for one person; make it simpler, above all what it does for each element of a list")
+	}
+	if err != nil {
+		return nil, errors.New(prose(err.Error())) // CEL quotes the values, which are the directory's
+	}
+	return out, nil
 }
 
 // A binding is the one variable of an expression.

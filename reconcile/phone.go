@@ -31,12 +31,21 @@ func (b *phoneBook) e164(raw string) string {
 	if n, ok := b.known[raw]; ok {
 		return n
 	}
-	n := ""
-	if p, err := phonenumbers.Parse(raw, b.region); err == nil && phonenumbers.IsPossibleNumber(p) {
-		n = phonenumbers.Format(p, phonenumbers.E164)
+	n := parseE164(raw, b.region)
+	if n != raw && parseE164(n, b.region) != n {
+		// "+82 000000" loses a zero each time that it is read: whatever was written, the next cycle would write another one.
+		n = ""
 	}
 	b.known[raw] = n
 	return n
+}
+
+func parseE164(raw, region string) string {
+	p, err := phonenumbers.Parse(raw, region)
+	if err != nil || !phonenumbers.IsPossibleNumber(p) {
+		return ""
+	}
+	return phonenumbers.Format(p, phonenumbers.E164)
 }
 
 // same tells whether two spellings mean one number. Equal spellings are not parsed.

@@ -184,10 +184,6 @@ func TestIntersectRefusesAnotherDirectoryOrTarget(t *testing.T) {
 func TestAnEditedPlanCanOnlyDoLess(t *testing.T) {
 	fresh := planOf(t, busy())
 	original := saved(t, fresh)
-	byKey := map[string]Change{}
-	for _, c := range fresh.Changes {
-		byKey[c.Key()] = c
-	}
 	someone := rapid.SampledFrom([]Ref{
 		{Kind: KindUser, Source: "u-p00", Target: "t-p00", Name: "p00@acme.com"}, {Kind: KindUser, Source: "u-new", Name: "new@acme.com"},
 		{Kind: KindGroup, Source: "g-oncall-a", Target: "tg-oncall-a", Name: "oncall-a"}, {Kind: KindUser, Target: "t-stranger", Name: "stranger@acme.com"},
@@ -228,49 +224,58 @@ func TestAnEditedPlanCanOnlyDoLess(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		made := map[string]bool{}
-		for _, c := range kept.Changes {
-			was, ok := byKey[c.Key()]
-			if !ok {
-				rt.Fatalf("%s is not in the fresh plan", c.Key())
-			}
-			if diff := cmp.Diff(was.Fields, c.Fields); diff != "" || c.Object != was.Object || !slices.Equal(c.After, was.After) || c.user != was.user || c.record != was.record || c.group != was.group {
-				rt.Fatalf("%s is not the fresh plan's: %s", c.Key(), diff)
-			}
-			for axis, n := range c.Spends {
-				if n > was.Spends[axis] {
-					rt.Fatalf("%s spends %d of %s, the fresh one %d", c.Key(), n, axis, was.Spends[axis])
-				}
-			}
-			for _, m := range c.Members {
-				if !slices.Contains(was.Members, m) {
-					rt.Fatalf("%s has the member %v, the fresh one has not", c.Key(), m)
-				}
-				if c.Verb == VerbAdd && m.User.Target == "" && !slices.ContainsFunc(kept.Changes, func(o Change) bool { return o.Object.id() == m.User.id() }) {
-					rt.Fatalf("%s adds %s, who has no account", c.Key(), m.User.Name)
-				}
-			}
-			for _, k := range c.After {
-				if !slices.ContainsFunc(kept.Changes, func(o Change) bool { return o.Key() == k }) {
-					rt.Fatalf("%s waits for %s, which is dropped", c.Key(), k)
-				}
-			}
-			made[c.Key()] = true
-		}
-		// Nothing of the fresh plan vanishes without a word.
-		for _, c := range fresh.Changes {
-			said := slices.ContainsFunc(dropped, func(d Dropped) bool { return d.Change.Key() == c.Key() })
-			if !made[c.Key()] && !said {
-				rt.Fatalf("%s is neither kept nor dropped", c.Key())
-			}
-		}
-		if diff := cmp.Diff(lines(Plan{Held: fresh.Held}), lines(Plan{Held: kept.Held})); diff != "" || len(kept.Sets) != len(fresh.Sets) || len(kept.Objections) != len(fresh.Objections) {
-			rt.Fatalf("what is held is not the fresh plan's: %s", diff)
-		}
-		if kept.partial != (writesAll(kept) < writesAll(fresh)) {
-			rt.Fatalf("partial is %v", kept.partial)
-		}
+		checkDoesLess(rt, fresh, kept, dropped)
 	})
+}
+
+// checkDoesLess holds that kept is a part of fresh in every respect, and that nothing of it vanishes without a word.
+func checkDoesLess(t interface{ Fatalf(string, ...any) }, fresh, kept Plan, dropped []Dropped) {
+	byKey := map[string]Change{}
+	for _, c := range fresh.Changes {
+		byKey[c.Key()] = c
+	}
+	made := map[string]bool{}
+	for _, c := range kept.Changes {
+		was, ok := byKey[c.Key()]
+		if !ok {
+			t.Fatalf("%s is not in the fresh plan", c.Key())
+		}
+		if diff := cmp.Diff(was.Fields, c.Fields); diff != "" || c.Object != was.Object || !slices.Equal(c.After, was.After) || c.user != was.user || c.record != was.record || c.group != was.group {
+			t.Fatalf("%s is not the fresh plan's: %s", c.Key(), diff)
+		}
+		for axis, n := range c.Spends {
+			if n > was.Spends[axis] {
+				t.Fatalf("%s spends %d of %s, the fresh one %d", c.Key(), n, axis, was.Spends[axis])
+			}
+		}
+		for _, m := range c.Members {
+			if !slices.Contains(was.Members, m) {
+				t.Fatalf("%s has the member %v, the fresh one has not", c.Key(), m)
+			}
+			if c.Verb == VerbAdd && m.User.Target == "" && !slices.ContainsFunc(kept.Changes, func(o Change) bool { return o.Object.id() == m.User.id() }) {
+				t.Fatalf("%s adds %s, who has no account", c.Key(), m.User.Name)
+			}
+		}
+		for _, k := range c.After {
+			if !slices.ContainsFunc(kept.Changes, func(o Change) bool { return o.Key() == k }) {
+				t.Fatalf("%s waits for %s, which is dropped", c.Key(), k)
+			}
+		}
+		made[c.Key()] = true
+	}
+	// Nothing of the fresh plan vanishes without a word.
+	for _, c := range fresh.Changes {
+		said := slices.ContainsFunc(dropped, func(d Dropped) bool { return d.Change.Key() == c.Key() })
+		if !made[c.Key()] && !said {
+			t.Fatalf("%s is neither kept nor dropped", c.Key())
+		}
+	}
+	if diff := cmp.Diff(lines(Plan{Held: fresh.Held}), lines(Plan{Held: kept.Held})); diff != "" || len(kept.Sets) != len(fresh.Sets) || len(kept.Objections) != len(fresh.Objections) {
+		t.Fatalf("what is held is not the fresh plan's: %s", diff)
+	}
+	if kept.partial != (writesAll(kept) < writesAll(fresh)) {
+		t.Fatalf("partial is %v", kept.partial)
+	}
 }
 
 // writesAll counts changes and members.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -246,7 +247,7 @@ func refusal(r request, resp *http.Response, body []byte, token string) *Error {
 		after: retryAfter(resp.Header, time.Now()),
 	}
 	parseError(e, body)
-	e.Detail = oneLine(e.Detail, token)
+	e.ScimType, e.Detail = oneLine(e.ScimType, token), oneLine(e.Detail, token)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		e.hint = "check the SCIM token: Rootly shows and renews it under Integrations > SSO"
@@ -285,12 +286,14 @@ func parseError(e *Error, body []byte) {
 	}
 }
 
-// oneLine shortens a server's words for a message and takes the token out, should the server repeat it.
+// oneLine shortens a server's words for a message and takes the token out, should the server repeat it, and whatever else
+// a terminal would obey.
 func oneLine(s, token string) string {
 	if token != "" {
 		s = strings.ReplaceAll(s, token, "[token]")
 	}
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	unprintable := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), unprintable), " ")
 	if utf8.RuneCountInString(s) > maxDetail {
 		s = string([]rune(s)[:maxDetail]) + "…"
 	}

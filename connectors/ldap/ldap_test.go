@@ -1,9 +1,7 @@
 package ldap
 
 import (
-	"bufio"
 	"bytes"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -117,28 +115,4 @@ func TestGUID(t *testing.T) {
 			t.Errorf("%q was taken", text)
 		}
 	}
-}
-
-// Whatever a server sends, it is a message or an error, and never a crash.
-func FuzzMessage(f *testing.F) {
-	f.Add([]byte("\x30\x0c\x02\x01\x01\x65\x07\x0a\x01\x00\x04\x00\x04\x00"))
-	f.Add([]byte("\x30\x11\x02\x01\x02\x64\x0c\x04\x04cn=a\x30\x04\x30\x02\x04\x00"))
-	f.Add([]byte("\x30\x84\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := readMessage(bufio.NewReader(bytes.NewReader(data)))
-		if err != nil {
-			return
-		}
-		var p page
-		if _, err := p.add(m); err != nil {
-			return
-		}
-		for _, e := range p.entries {
-			for _, a := range e.attributes {
-				if strings.Contains(a.name, "\x00\x00\x00") && len(a.values) > len(data) {
-					t.Errorf("%d values in %d bytes", len(a.values), len(data))
-				}
-			}
-		}
-	})
 }

@@ -91,36 +91,40 @@ type link struct {
 // parseLinks reads Link headers as RFC 8288 writes them: several, or several joined by commas, with parameters.
 func parseLinks(headers []string) ([]link, error) {
 	var links []link
-	for _, rest := range headers {
-		for rest = strings.TrimLeft(rest, " ,\t"); rest != ""; rest = strings.TrimLeft(rest, " ,\t") {
+	for _, header := range headers {
+		for rest := strings.TrimLeft(header, " ,\t"); rest != ""; rest = strings.TrimLeft(rest, " ,\t") {
 			target, after, ok := strings.Cut(rest, ">")
-			if !ok || !strings.HasPrefix(target, "<") {
+			params, tail, closed := cutUnquoted(after, ',')
+			if !ok || !closed || !strings.HasPrefix(target, "<") {
 				return nil, fmt.Errorf("a Link header cannot be read: %.80q", rest)
 			}
-			var params string
-			params, rest = cutParams(after)
 			links = append(links, link{target: target[1:], next: relNext(params)})
+			rest = tail
 		}
 	}
 	return links, nil
 }
 
-// cutParams splits at the first comma that is not within quotes.
-func cutParams(s string) (params, rest string) {
+// cutUnquoted splits at the first separator that is not within quotes, where a backslash takes the next character for
+// what it is. A quote that does not close would swallow the links behind it: then closed is false.
+func cutUnquoted(s string, separator byte) (before, after string, closed bool) {
 	quoted := false
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		switch {
+		case quoted && s[i] == '\\':
+			i++
 		case s[i] == '"':
 			quoted = !quoted
-		case s[i] == ',' && !quoted:
-			return s[:i], s[i:]
+		case s[i] == separator && !quoted:
+			return s[:i], s[i+1:], true
 		}
 	}
-	return s, ""
+	return s, "", !quoted
 }
 
 func relNext(params string) bool {
-	for param := range strings.SplitSeq(params, ";") {
+	for param := ""; params != ""; {
+		param, params, _ = cutUnquoted(params, ';')
 		name, value, _ := strings.Cut(param, "=")
 		if !strings.EqualFold(strings.TrimSpace(name), "rel") {
 			continue

@@ -64,6 +64,7 @@ var homes = map[string]string{
 	"github.com/charmbracelet/lipgloss": "internal/app",
 	"github.com/vbauerster/mpb":         "internal/app",
 	"github.com/nyaruka/phonenumbers":   "reconcile",
+	"github.com/google/licensecheck":    "internal/licences",
 	"github.com/rogpeppe/go-internal":   "no package outside tests",
 	"pgregory.net/rapid":                "no package outside tests",
 	"github.com/google/go-cmp":          "no package outside tests",
