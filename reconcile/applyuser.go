@@ -72,6 +72,10 @@ func (r *run) adopt(ctx context.Context, c Change, refusal error) (scimclient.Us
 		return scimclient.User{}, fmt.Errorf("%w; the account we manage still exists and is hidden, as deactivated ones are on some servers: "+
 			"it was deactivated by hand, and is left so until somebody reactivates it in Rootly", refusal)
 	}
+	if owner := r.plan.former[connectors.Fold(c.user.UserName)]; len(found) == 0 && owner != "" {
+		return scimclient.User{}, fmt.Errorf("%w; %s of the directory had it when their account was deactivated, which Rootly no longer shows "+
+			"(give one of them another address, or that account in Rootly)", refusal, owner)
+	}
 	if len(found) != 1 {
 		return scimclient.User{}, fmt.Errorf("%w; %d accounts of that userName can be seen", refusal, len(found))
 	}

@@ -213,6 +213,7 @@ type Plan struct {
 	waiting    []Waiting                   // what the ledger had in escrow
 	stuck      map[string]map[string]Stuck // directory id → values that the server did not keep
 	owned      map[string]string           // SCIM id → directory id of everybody we own, for adoption after a 409
+	former     map[string]string           // folded userName → directory id of whoever had it when their account, which Rootly no longer shows, was deactivated
 	members    map[string][]string         // directory id of a group → SCIM ids that are in it now
 	contests   map[string]map[string]Contest
 	contested  []ContestedValue

@@ -264,7 +264,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
-		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, members: map[string][]string{},
+		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: d.former(), members: map[string][]string{},
 		contests: d.contestsOf(applied), contested: d.contested, quarantine: d.ledger.Quarantine,
 	}
 	if r.short {
@@ -293,6 +293,18 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	}
 	plan.used = sortedKeys(used)
 	return plan
+}
+
+// former maps the userNames of deactivated accounts that Rootly no longer shows to the directory ids of their owners. Such an
+// account may be hidden and keep its name, or be gone: a creation under the name shows which.
+func (d *desk) former() map[string]string {
+	out := map[string]string{}
+	for i := range d.people {
+		if p := &d.people[i]; p.target == nil && p.link != nil && p.link.User != nil && !p.link.User.Active {
+			out[connectors.Fold(p.link.User.UserName)] = p.id
+		}
+	}
+	return out
 }
 
 // work runs the steps from scope to diff, with some people frozen from the start by directory id.
