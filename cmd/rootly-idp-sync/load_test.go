@@ -89,7 +89,8 @@ guard:
 	}
 }
 
-// cycle runs one cycle in a process of its own, prints what it took, and holds its requests to the fewest.
+// cycle runs one cycle in a process of its own, prints what it took, and holds its requests to the fewest. "servers alone" is
+// what the answers took, divided by how many are asked for at a time.
 func (l *load) cycle(name string, want least) {
 	l.t.Helper()
 	log, err := os.Create(filepath.Join(l.dir, "log"))
@@ -108,7 +109,7 @@ func (l *load) cycle(name string, want least) {
 	peak := peakMB(cmd.ProcessState.SysUsage().(*syscall.Rusage))
 	ideal := max(seen.AnsweringDirectory/4, seen.AnsweringRead/loadConcurrency) + seen.AnsweringWrite/loadConcurrency
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	l.t.Logf("%-25s  directory %d of %d, read %d of %d, write %d of %d requests; %s, CPU %s, servers alone %s; peak %d MB, %d MB for each 100,000 people; state %d MB",
+	l.t.Logf("%-25s  directory %d of %d, read %d of %d, write %d of %d requests; %s, CPU %s, servers alone %s; peak %d MB (%d for each 100,000 people), state %d MB",
 		name, seen.Directory, want.directory, seen.Read, want.read, seen.Write, want.write,
 		took.Round(time.Second/10), cpu.Round(time.Second/10), ideal.Round(time.Second/10), peak, peak*100_000/l.company.sizes.people, l.stateMB())
 	if got := (least{seen.Directory, seen.Read, seen.Write}); got != want {
