@@ -64,6 +64,20 @@ FUZZTIME ?= 20s
 fuzz: ## fuzz every target for FUZZTIME, one after another; PKG=./config and TARGET=FuzzLoad choose
 	.ci/fuzz $(FUZZTIME) $(or $(PKG),./...) $(or $(TARGET),Fuzz)
 
+# 200,000 people in 10,000 groups with 2,000,000 memberships, in 4 GB.
+PEOPLE ?= 200000
+TEAMS ?= 10000
+
+.PHONY: load
+load: ## measure cycles of the largest company that is promised; takes the better part of an hour; PEOPLE and TEAMS make it smaller
+	go test $(TAGS) -count=1 -timeout=5h -run='TestLoad$$' -v ./cmd/rootly-idp-sync -people=$(PEOPLE) -teams=$(TEAMS) -memory=4096
+
+CYCLES ?= 2000
+
+.PHONY: soak
+soak: ## run the daemon through 55 days in CYCLES cycles, which must not make it grow; takes minutes
+	go test $(TAGS) -count=1 -timeout=5h -run=TestSoak -v ./internal/app -cycles=$(CYCLES)
+
 .PHONY: test-scim
 test-scim: ## run client and cycles against SCIMMY and scim2-server; needs Node, npm and Python; UPDATE=-update rewrites the page
 	go vet $(TAGS),realscim ./internal/lab/realscim

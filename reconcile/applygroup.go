@@ -27,10 +27,13 @@ func (r *run) group(ctx context.Context, s step) {
 	outcome := r.classify(ctx, err)
 	took := r.now().Sub(start)
 	for i, c := range s {
-		set := Settled{Intent: intents[i], Outcome: outcome, Took: took}
-		if g.ID != "" && (outcome == OutcomeDone || outcome == OutcomeNotKept) {
+		set, cerr := Settled{Intent: intents[i], Outcome: outcome, Took: took}, err
+		if c.Verb == VerbCreate && outcome == OutcomeFailed && g.ID != "" && !joined(err) {
+			set.Outcome, cerr = OutcomeDone, nil // the group is there; what was refused came after its creation
+		}
+		if g.ID != "" && (set.Outcome == OutcomeDone || set.Outcome == OutcomeNotKept) {
 			l := r.linkOf(c, g.ID, memberIDs(g.Members))
-			if outcome == OutcomeNotKept {
+			if set.Outcome == OutcomeNotKept {
 				l.Stuck = stuckOf(l.Stuck, c.Fields, err, r.plan.stuck[c.Object.key()])
 				l.Stuck = stuckMembers(l.Stuck, s, err, r.plan.stuck[c.Object.key()])
 			}
@@ -39,7 +42,6 @@ func (r *run) group(ctx context.Context, s step) {
 		if c.Verb == VerbDelete && outcome == OutcomeDone {
 			set.Unlink = &c.Object
 		}
-		cerr := err
 		if c.Verb == VerbAdd && len(absent) > 0 && cerr == nil {
 			set.Outcome = OutcomeSkipped
 			cerr = fmt.Errorf("%d of %d members do not exist in Rootly yet: %s", len(absent), len(c.Members), absent[0])
@@ -71,8 +73,8 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 		if e, ok := errors.AsType[*scimclient.Error](err); ok && e.Status == http.StatusConflict {
 			err = fmt.Errorf("%w; a group of that name exists and was not in the listing; the next run looks again", err)
 		}
-		if err == nil {
-			err = strangers(g, add)
+		if joined := strangers(g, add); joined != nil {
+			err = joined
 		}
 		return g, absent, err
 	case VerbUpdate:
@@ -105,6 +107,12 @@ func strangers(g scimclient.Group, sent []string) error {
 		return nil
 	}
 	return &linkedError{name: g.DisplayName, members: n}
+}
+
+// joined tells whether a creation was answered with a group that is not ours.
+func joined(err error) bool {
+	_, ok := errors.AsType[*linkedError](err)
+	return ok
 }
 
 // A linkedError is a creation that the server answered with a group that existed before.

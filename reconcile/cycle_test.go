@@ -462,36 +462,6 @@ func TestHiddenAccountDeactivatedByHand(t *testing.T) {
 	}
 }
 
-// A newcomer with a former colleague's address does not get their account, and the refusal says whose it is.
-func TestAHiddenFormerAccountIsNamedAndNotHandedOn(t *testing.T) {
-	scim := sim.RootlyLike()
-	scim.VanishInactive = true
-	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 20, Groups: 5, SCIM: scim}, nil)
-	defer in.store.Close()
-	in.mustCycle()
-	former := in.sim.SCIM.Users()[0]
-	if err := in.sim.Company.Leave(former.UserName); err != nil {
-		t.Fatal(err)
-	}
-	in.mustCycle()
-	if err := in.sim.Company.Delete(former.UserName); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := in.sim.Company.Join(sim.Person{Login: former.UserName, Email: former.UserName, FirstName: "New", LastName: "Comer"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := in.sim.Company.Assign(former.UserName); err != nil {
-		t.Fatal(err)
-	}
-	r := in.mustCycle()
-	if text := failures(r); !strings.Contains(text, "the account "+former.ID+", which this tool deactivated when "+former.ExternalID+" of the directory left") {
-		t.Errorf("results: %s", text)
-	}
-	if u, _ := in.sim.SCIM.User(former.ID); u.Active || u.ExternalID != former.ExternalID {
-		t.Errorf("the account was handed on: %+v", u)
-	}
-}
-
 func TestInterruptedRunIsFinishedByTheNext(t *testing.T) {
 	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 80, Groups: 10}, nil)
 	defer in.store.Close()

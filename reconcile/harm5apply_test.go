@@ -2,9 +2,11 @@ package reconcile_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
@@ -48,5 +50,28 @@ func TestUndoOfAnEmptiedGroupLasts(t *testing.T) {
 	in.mustCycle()
 	if got := in.sim.SCIM.MembersOf(name); len(back) == 0 || !slices.Equal(got, back) {
 		t.Errorf("members %v, the undo put back %v", got, back)
+	}
+}
+
+// The userName of a deactivated account that the server hides is not free. Whose it was is said, each time.
+func TestANameThatAHiddenAccountHolds(t *testing.T) {
+	o := sim.RootlyLike()
+	o.VanishInactive, o.IgnoreFilters = true, true
+	in := install(t, t.TempDir(), sim.Config{Seed: 1, People: 12, Groups: -1, SCIM: o}, func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
+	defer in.store.Close()
+	in.mustCycle()
+	users := in.sim.SCIM.Users()
+	former, _ := in.sim.Company.PersonByLogin(users[0].UserName)
+	check(t, in.sim.Company.Suspend(former.Login))
+	in.mustCycle()
+	check(t, in.sim.Company.ChangeEmail(former.Login, "elsewhere@"+sim.Domain))
+	_, err := in.sim.Company.Join(sim.Person{Login: former.Login, Direct: true, Status: sim.StatusActive})
+	check(t, err)
+	r := in.mustCycle()
+	if got := failures(r); !strings.Contains(got, "the account "+users[0].ID+", which this tool deactivated when "+former.ID+" of the directory left") {
+		t.Errorf("the results: %s", got)
+	}
+	if u, _ := in.sim.SCIM.User(users[0].ID); u.Active || u.ExternalID != users[0].ExternalID {
+		t.Errorf("the account was handed on: %+v", u)
 	}
 }

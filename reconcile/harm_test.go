@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -624,6 +625,36 @@ func TestACreationThatLinksAnExistingGroupTakesNobodyOut(t *testing.T) {
 	}
 }
 
+// A group that was created and then not filled is ours, unless the server answered with one that has other members.
+func TestACreatedGroupWhoseMembersAreRefused(t *testing.T) {
+	refusal := &scimclient.Error{Op: "change members", Status: http.StatusNotFound}
+	notKept := &scimclient.NotKeptError{Op: "change members", Attributes: []string{"members"}, Members: []string{"t-bob"}}
+	for name, tc := range map[string]struct {
+		err     error
+		inGroup []string
+		want    []Outcome // of the creation and of the addition
+		linked  bool
+	}{
+		"refused":                              {refusal, nil, []Outcome{OutcomeDone, OutcomeFailed}, true},
+		"refused, with members of its own":     {refusal, []string{"t-ann"}, []Outcome{OutcomeFailed, OutcomeFailed}, false},
+		"not let in":                           {notKept, nil, []Outcome{OutcomeNotKept, OutcomeNotKept}, true},
+		"not let in, with members of its own":  {notKept, []string{"t-ann"}, []Outcome{OutcomeFailed, OutcomeFailed}, false},
+		"all is well, with members of its own": {nil, []string{"t-ann"}, []Outcome{OutcomeFailed, OutcomeFailed}, false},
+	} {
+		w := newWorld().synced("bob", "ann").group("oncall-a", "bob")
+		target := &refusing{held: held{users: w.in.users}, inGroup: tc.inGroup, created: tc.err}
+		j := w.apply(t, target, w.mustPlan(t))
+		var got []Outcome
+		linked := false
+		for _, s := range j.settled {
+			got, linked = append(got, s.Outcome), linked || s.Link != nil
+		}
+		if !slices.Equal(got, tc.want) || linked != tc.linked {
+			t.Errorf("%s: %v, linked %t", name, got, linked)
+		}
+	}
+}
+
 func TestAShortReadIsNotKeptAsTheLastGoodOne(t *testing.T) {
 	w := fourOfTen()
 	w.in.findings = lookups(contradicted, "p00")
@@ -692,6 +723,7 @@ type refusing struct {
 	held
 	forgets []string
 	inGroup []string
+	created error // beside a created group
 }
 
 func (r *refusing) CreateUser(context.Context, scimclient.User) (scimclient.User, error) {
@@ -733,7 +765,7 @@ func (r *refusing) CreateGroup(_ context.Context, g scimclient.Group) (scimclien
 		g.Members = append(g.Members, scimclient.Member{Value: id, Type: "User"})
 	}
 	r.groups = append(r.groups, g)
-	return g, nil
+	return g, r.created
 }
 func (r *refusing) UpdateGroup(context.Context, string, scimclient.GroupEdit) (scimclient.Group, error) {
 	return scimclient.Group{}, fmt.Errorf("not here")

@@ -284,7 +284,7 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
 		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
-		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: map[string]Ref{}, members: map[string][]string{},
+		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: d.former(), members: map[string][]string{},
 		contests: d.contestsOf(applied), contested: d.contested, unowned: d.unowned(), quarantine: d.ledger.Quarantine,
 	}
 	if r.short {
@@ -293,11 +293,6 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	}
 	for id, i := range d.ownerOf {
 		plan.owned[id] = d.people[i].id
-	}
-	for i := range d.people {
-		if p := &d.people[i]; p.link != nil && p.target == nil {
-			plan.former[connectors.Fold(p.ref().Name)] = p.ref()
-		}
 	}
 	for _, c := range applied {
 		if g, ok := d.groupAt[c.Object.Source]; ok && c.Object.Kind == KindGroup && d.groups[g].target != nil {
@@ -318,6 +313,18 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	}
 	plan.used = sortedKeys(used)
 	return plan
+}
+
+// former maps the folded userNames of deactivated accounts of ours that Rootly no longer shows to whose they are. Such an
+// account may be hidden and keep its name, or be gone: a creation under the name shows which.
+func (d *desk) former() map[string]Ref {
+	out := map[string]Ref{}
+	for i := range d.people {
+		if p := &d.people[i]; p.target == nil && p.link != nil && p.link.User != nil && !p.link.User.Active {
+			out[connectors.Fold(p.link.User.UserName)] = p.ref()
+		}
+	}
+	return out
 }
 
 // work runs the steps from scope to diff, with some people frozen from the start by directory id.

@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files of the scripts anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rootly-idp-sync": main})
+	testscript.Main(m, map[string]func(){"rootly-idp-sync": main, companyCommand: serveCompany})
 }
 
 func TestScripts(t *testing.T) {

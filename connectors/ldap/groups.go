@@ -100,6 +100,9 @@ func (c *Connector) groupNameAttribute() string {
 
 // readGroups reads the members of the wanted groups, in which people are found by what was listed.
 func (c *Connector) readGroups(ctx context.Context, l *link, p profile, people []person, wanted []group) ([]connectors.Group, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
 	w, err := newWalker(c, l, p, people)
 	if err != nil {
 		return nil, err

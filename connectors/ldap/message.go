@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -186,8 +187,28 @@ func (c *cursor) integer(tag byte) (int, error) {
 	return int(n), nil
 }
 
-// entry decodes a search result entry.
-func (m message) entry() (*entry, error) {
+// A shelf holds the lists of many entries in a few large ones: a directory of 50,000 people has half a million.
+type shelf struct {
+	attributes []attribute
+	values     []string
+}
+
+// A list of a shelf has room for another entry as long as roomy are left; the next one is twice as long, up to shelfSize.
+const roomy, shelfSize = 64, 4096
+
+func (s *shelf) next() {
+	s.attributes, s.values = withRoom(s.attributes), withRoom(s.values)
+}
+
+func withRoom[T any](list []T) []T {
+	if cap(list)-len(list) >= roomy {
+		return list
+	}
+	return make([]T, 0, min(max(2*cap(list), roomy), shelfSize))
+}
+
+// entry decodes a search result entry, whose lists are put on the shelf.
+func (m message) entry(on *shelf) (*entry, error) {
 	c := m.body
 	dn, err := c.expect(tagOctetString)
 	if err != nil {
@@ -197,7 +218,8 @@ func (m message) entry() (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{dn: dn, attributes: make([]attribute, 0, 16)}
+	on.next()
+	first := len(on.attributes)
 	for attributes := cursor(list); attributes != ""; {
 		one, err := attributes.expect(tagSequence)
 		if err != nil {
@@ -212,17 +234,17 @@ func (m message) entry() (*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		a := attribute{name: name}
+		from := len(on.values)
 		for values := cursor(set); values != ""; {
 			value, err := values.expect(tagOctetString)
 			if err != nil {
 				return nil, err
 			}
-			a.values = append(a.values, value)
+			on.values = append(on.values, value)
 		}
-		e.attributes = append(e.attributes, a)
+		on.attributes = append(on.attributes, attribute{name, slices.Clip(on.values[from:])})
 	}
-	return e, nil
+	return &entry{dn, slices.Clip(on.attributes[first:])}, nil
 }
 
 // A refused is an answer other than success.

@@ -115,6 +115,7 @@ func (l *link) askStartTLS() error {
 // A page is the answer to one search.
 type page struct {
 	entries    []*entry
+	shelf      shelf // of entries
 	references []string
 	cookie     string
 	paged      bool
@@ -172,7 +173,7 @@ func (l *link) answers(ids []int) ([]page, error) {
 func (p *page) add(m message) (done bool, err error) {
 	switch m.tag {
 	case tagEntry:
-		e, err := m.entry()
+		e, err := m.entry(&p.shelf)
 		p.entries = append(p.entries, e)
 		return false, err
 	case tagReference:

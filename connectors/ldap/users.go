@@ -35,7 +35,8 @@ const dnAttribute = "dn"
 
 // readUsers lists the people of all user bases, then those of them whom DisabledFilter means.
 func (c *Connector) readUsers(ctx context.Context, l *link, p profile) ([]person, error) {
-	var people []person
+	var pages [][]person // one long list would be moved again and again as it grows
+	page := make([]person, 0, c.opts.PageSize)
 	attributes := c.attributesOf(p)
 	for _, base := range c.places.users {
 		s := search{step: "listing the people below " + base.text, base: base.text, filter: p.userFilter, attributes: attributes}
@@ -44,13 +45,17 @@ func (c *Connector) readUsers(ctx context.Context, l *link, p profile) ([]person
 			if err != nil {
 				return err
 			}
-			people = append(people, one)
+			if len(page) == cap(page) {
+				pages, page = append(pages, page), make([]person, 0, cap(page))
+			}
+			page = append(page, one)
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
+	people := slices.Concat(append(pages, page)...)
 	if c.opts.DisabledFilter == "" {
 		return people, nil
 	}

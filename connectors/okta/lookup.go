@@ -46,12 +46,19 @@ func (c *Connector) lookup(ctx context.Context, id connectors.UserID) (connector
 	found := connectors.Found{Known: true, User: person}
 	switch c.query.Mode {
 	case connectors.ScopeAssigned:
+		if u.Status == deactivated {
+			c.assign(&found.User, &sdk.AppUser{Status: unassigned})
+			return found, nil
+		}
 		err = c.lookupAssignment(ctx, &found.User)
 	case connectors.ScopeGroups:
 		found.InScopeGroup, err = c.inScopeGroup(ctx, found.User)
 	}
 	return found, err
 }
+
+// deactivated is the status of people whom Okta has taken off every app: the answer about them says it all.
+const deactivated = "DEPROVISIONED"
 
 // lookupAssignment asks for the person's assignment to the app and adds it to them. That there is none is believed only
 // while the app itself is seen: of an app that is gone or hidden, Okta says the same.

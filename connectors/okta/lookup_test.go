@@ -53,7 +53,7 @@ func TestLookup(t *testing.T) {
 	}{
 		"assigned":                   {assigned, func(map[string]any) {}, "active assigned ada.rootly", "", 2},
 		"assigned and suspended":     {assigned, set(me, user("00u1", "SUSPENDED", "")), "disabled assigned ada.rootly", "", 2},
-		"deactivated":                {assigned, set(me, user("00u1", "DEPROVISIONED", "")), "disabled assigned ada.rootly", "", 2},
+		"deactivated":                {assigned, set(me, user("00u1", "DEPROVISIONED", "")), "disabled", "", 1},
 		"not assigned":               {assigned, set(mine, nil), "active", "", 3},
 		"an assignment that is over": {assigned, set(mine, `{"id":"00u1","status":"UNASSIGNED"}`), "active", "", 2},
 		"not assigned, no such app": {assigned, func(m map[string]any) {

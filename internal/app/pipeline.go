@@ -336,7 +336,13 @@ func (a *app) withStore(ctx context.Context, f func(p *pipeline, st *store.Store
 	return f(p, st)
 }
 
+// close lets go of the store and of idle connections: whoever loads a configuration again opens others.
 func (p *pipeline) close() error {
 	p.target.Close()
+	for _, side := range []any{p.source, p.pager} {
+		if c, ok := side.(interface{ Close() }); ok {
+			c.Close()
+		}
+	}
 	return p.memory.Close()
 }

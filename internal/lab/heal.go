@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -37,12 +38,14 @@ func (w *world) heal() {
 		w.violate(LawConverges, "the plan: %v", err)
 		return
 	}
+	refused := map[string]bool{}
 	for _, c := range plan.Changes {
 		if c.Verb == reconcile.VerbDelete && w.Setup.DeleteAfter > 0 {
 			continue // their day has come since
 		}
 		if slices.Contains(w.Setup.Habits, "vanish") && w.tangled[strings.ToLower(c.Object.Name)] {
-			continue // refused each day: a hidden account has the name
+			refused[c.Object.Source] = true // each day, and reported: a hidden account has the name
+			continue
 		}
 		w.violate(LawConverges, "still planned: %s%s", c.Key(), detail(c))
 	}
@@ -59,7 +62,7 @@ func (w *world) heal() {
 	for _, i := range ledger.Open {
 		w.violate(LawConverges, "still open: %s", i.Change.Key())
 	}
-	w.compare(plan)
+	w.compare(plan, refused)
 	w.checkReplay()
 }
 
@@ -84,9 +87,9 @@ func (w *world) plan() (reconcile.Plan, error) {
 }
 
 // compare holds the target against the directory, by rules of its own. Whoever is reported as a conflict is left out, if
-// something happened to them that a conflict may be about.
-func (w *world) compare(plan reconcile.Plan) {
-	noted := map[string]bool{}
+// something happened to them that a conflict may be about, and so is whom the target refused each day.
+func (w *world) compare(plan reconcile.Plan, refused map[string]bool) {
+	noted := maps.Clone(refused)
 	for _, n := range plan.Notes {
 		switch n.Kind {
 		case reconcile.NoteConflict, reconcile.NoteByHand, reconcile.NoteUnmapped:

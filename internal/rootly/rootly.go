@@ -66,6 +66,9 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // Check proves with one small request that the address and the key are good.
 func (c *Client) Check(ctx context.Context) error {
 	_, err := c.page(ctx, "listing schedules", "/schedules", url.Values{"page[size]": {"1"}, "page[number]": {"1"}})

@@ -63,6 +63,13 @@ type Log struct {
 	flying  map[int]Side
 	most    map[Side]int
 	counts  map[request]int
+	took    map[duty]time.Duration
+}
+
+// A duty is what a side answers: questions, or requests that write.
+type duty struct {
+	side   Side
+	writes bool
 }
 
 type request struct {
@@ -82,7 +89,7 @@ func (l *Log) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries, l.flying = nil, map[int]Side{}
-	l.most, l.counts = map[Side]int{}, map[request]int{}
+	l.most, l.counts, l.took = map[Side]int{}, map[request]int{}, map[duty]time.Duration{}
 }
 
 // Entries returns the requests in the order in which they came, those in flight included.
@@ -135,6 +142,13 @@ func (l *Log) MostInFlight(side Side) int {
 	return l.most[side]
 }
 
+// Answering tells how long a side has taken to answer questions and requests that write, each answer counted by itself.
+func (l *Log) Answering(side Side) (questions, writes time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.took[duty{side, false}], l.took[duty{side, true}]
+}
+
 func (l *Log) begin(side Side, r *http.Request, body string) *Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,6 +178,7 @@ func (l *Log) end(e *Entry, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.End, e.Status = time.Now(), status
+	l.took[duty{e.Side, e.Method != http.MethodGet}] += e.End.Sub(e.Start)
 	delete(l.flying, e.Seq)
 }
 

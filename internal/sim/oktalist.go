@@ -136,11 +136,15 @@ func (s *Okta) listGroupUsers(w http.ResponseWriter, r *http.Request) (any, *okt
 	if g == nil {
 		return nil, notFound(r.PathValue("group"), "UserGroup")
 	}
-	keep := func(p *person) bool {
-		_, in := slices.BinarySearch(g.members, p.seq)
-		return in
+	from, _ := slices.BinarySearch(g.members, l.after+1)
+	rest := g.members[from:]
+	page := rest[:min(l.limit, len(rest))]
+	out := make([]any, len(page))
+	for i, seq := range page {
+		out[i], l.after = s.user(r, s.company.people[seq]), seq
 	}
-	return turn(w, r, l, s.company.people, keep, func(p *person) any { return s.user(r, p) }), nil
+	link(w, r, l.after, len(page) < len(rest))
+	return out, nil
 }
 
 func (s *Okta) listUsers(w http.ResponseWriter, r *http.Request) (any, *oktaError) {
