@@ -37,7 +37,7 @@ func FuzzMessage(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%+v cannot be read again: %v", e, err)
 			}
-			back, err := again.entry()
+			back, err := again.entry(new(shelf))
 			if err != nil || back.dn != e.dn || !slices.EqualFunc(back.attributes, e.attributes, sameAttribute) {
 				t.Errorf("%+v reads again as %+v, %v", e, back, err)
 			}

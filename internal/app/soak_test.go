@@ -167,9 +167,9 @@ state: {path: state.db, keep: 7d}
 	a := &app{
 		Stdio: Stdio{Out: io.Discard, Err: io.Discard}, log: slog.New(slog.DiscardHandler),
 		now: func() time.Time { return time.Unix(0, s.now.Load()) },
-		openers: map[string]Opener{"okta": func(cfg *config.Config, q connectors.Query, log *slog.Logger) (connectors.Connector, error) {
+		openers: map[string]Opener{"okta": func(cfg *config.Config, with OpenOptions) (connectors.Connector, error) {
 			o := cfg.Source.Okta
-			return okta.New(okta.Options{OrgURL: o.OrgURL, AppID: o.AppID, APIToken: o.APIToken.Reveal, Query: q, Log: log})
+			return okta.New(okta.Options{OrgURL: o.OrgURL, AppID: o.AppID, APIToken: o.APIToken.Reveal, Query: with.Query, Log: with.Log})
 		}},
 	}
 	a.service.Store(true)
