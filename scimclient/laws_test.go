@@ -142,15 +142,15 @@ func FuzzListing(f *testing.F) {
 	})
 }
 
-// FuzzError holds that any error body gives a short message on one line without the token.
+// FuzzError holds that any error body gives a short message on one line.
 func FuzzError(f *testing.F) {
-	for _, s := range []string{scimError(409, "uniqueness", "taken"), `{"detail":["a",1,null]}`, html, "", "null", "[1]", `{"schemas":1,"status":true}`, testToken} {
+	for _, s := range []string{scimError(409, "uniqueness", "taken"), `{"detail":["a",1,null]}`, html, "", "null", "[1]", `{"schemas":1,"status":true}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		e := refusal(request{op: "read user", method: "GET", path: "/Users/1"}, &http.Response{StatusCode: 400}, []byte(s), testToken)
+		e := refusal(request{op: "read user", method: "GET", path: "/Users/1"}, &http.Response{StatusCode: 400}, []byte(s))
 		msg := fmt.Sprint(e.Detail)
-		if strings.Contains(msg, "\n") || strings.Contains(msg, testToken) || utf8.RuneCountInString(msg) > maxDetail+1 || !utf8.ValidString(msg) {
+		if strings.Contains(msg, "\n") || utf8.RuneCountInString(msg) > maxDetail+1 || !utf8.ValidString(msg) {
 			t.Errorf("%q gives %q", s, msg)
 		}
 	})
