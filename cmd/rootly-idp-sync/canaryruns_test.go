@@ -387,17 +387,24 @@ func TestSecretsStayOutOfPostgreSQL(t *testing.T) {
 	}
 	s := simulated(t)
 	w := newWorld(t, "okta, token", s.addresses)
-	for _, database := range []string{at.Host + at.Path, "127.0.0.1:1/sync", at.Host + "/nosuchdatabase"} {
+	use := func(database string) {
 		w.database = database
 		w.keys["state.dsn"] = w.secret("state.dsn")
 		w.configure()
-		w.runAll()
+	}
+	use(at.Host + at.Path)
+	w.runAll()
+	for _, database := range []string{"127.0.0.1:1/sync", at.Host + "/nosuchdatabase"} {
+		use(database)
+		w.briefly("status")
+		w.briefly("doctor")
+		w.briefly("sync")
 	}
 	for _, dsn := range []string{"postgres://app:%zz" + canaryOf("state.dsn") + "@h/d", "host=h password=" + canaryOf("state.dsn") + " port=x", canaryOf("state.dsn")} {
 		w.keys["state.dsn"] = dsn
 		w.configure()
-		w.run(t.Context(), "status")
-		w.run(t.Context(), "doctor")
+		w.briefly("status")
+		w.briefly("doctor")
 	}
 	w.search("the database", []byte(dump(t, at.String())))
 }
@@ -456,7 +463,7 @@ func (c *console) Write(p []byte) (int, error) {
 // TestSecretsStayOutOfThePages runs the daemon and asks for everything that its page leads to, that its API describes, and the
 // metrics, with a directory that is well and with one that repeats what it is sent.
 func TestSecretsStayOutOfThePages(t *testing.T) {
-	for _, name := range []string{"okta, token", "keycloak", "scim, basic", "ldap"} {
+	for _, name := range []string{"okta, token", "ldap"} {
 		for _, well := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%t", name, well), func(t *testing.T) {
 				s := simulated(t)

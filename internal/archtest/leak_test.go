@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -81,4 +82,28 @@ func looksForLeaks(file *ast.File) (looks bool) {
 		})
 	}
 	return looks
+}
+
+// withoutRace are the packages that do less under the race detector, with the target of the Makefile that does it all.
+var withoutRace = map[string]string{"internal/app": "crashes", "internal/lab": "lab"}
+
+// TestTheRaceDetectorHidesNoCheck: what is built without it alone is run without it too.
+func TestTheRaceDetectorHidesNoCheck(t *testing.T) {
+	makefile := page(t, "Makefile")
+	constraint := regexp.MustCompile(`(?m)^//go:build .*\brace\b`)
+	found := map[string]bool{}
+	walk(t, func(path string, data []byte) {
+		if filepath.Ext(path) != ".go" || !constraint.Match(data) {
+			return
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		target, known := withoutRace[pkg]
+		found[pkg] = true
+		if !known || !regexp.MustCompile(`\(MAKE\).*\b`+target+`\b`).MatchString(makefile) || !strings.Contains(makefile, "\n"+target+":") {
+			t.Errorf("%s is built with or without the race detector, and make test runs no target for it", path)
+		}
+	})
+	if len(found) != len(withoutRace) {
+		t.Errorf("the packages are %v, and the table has %v", found, withoutRace)
+	}
 }
