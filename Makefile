@@ -41,7 +41,7 @@ build: ## build the released binary, with every directory, into ./bin
 test: ## run the tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo 'NOTE: no C compiler was found, so the tests run WITHOUT the race detector' >&2)
 	go test $(RACE) $(TAGS) -timeout=20m ./...
-	$(MAKE) lab
+	$(MAKE) lab $(if $(RACE),crashes)
 	$(MAKE) entra
 
 # `go test` runs 200 histories; the 2,000 of `make test` are run without the race detector, which makes them several times as slow.
@@ -51,6 +51,11 @@ SEED ?= 1
 .PHONY: lab
 lab: ## let N random histories under random faults try to break the laws; SEED is the first one
 	go test $(TAGS) -count=1 -timeout=10h -run=TestHistories -v ./internal/lab -histories=$(N) -seed=$(SEED)
+
+# The same goes for crashes: under the race detector one in eleven boundaries is tried.
+.PHONY: crashes
+crashes: ## let a run crash at every boundary between the process and the world
+	go test $(TAGS) -count=1 -timeout=1h -run=ACrashAnywhere ./internal/app
 
 .PHONY: mutants
 mutants: ## show that each mutant of the engine breaks a law; takes minutes

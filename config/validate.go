@@ -38,6 +38,7 @@ func (l *loader) validate() {
 	l.onCall()
 	l.deleteAfter()
 	l.ha()
+	l.addresses()
 }
 
 // deleteAfter checks the last step of leaving, which cannot be taken back.

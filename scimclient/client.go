@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // Options are the settings of a Client. BaseURL and Token are required; zero elsewhere means the default in brackets.
@@ -105,7 +107,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		opts:     o,
 		base:     base,
-		http:     &http.Client{Transport: o.Transport, CheckRedirect: followSameOrigin},
+		http:     &http.Client{Transport: redact.Transport(o.Transport), CheckRedirect: followSameOrigin},
 		log:      o.Log,
 		pace:     newPacer(o.MaxRate, o.MaxWait),
 		config:   make(chan *Capabilities, 1),

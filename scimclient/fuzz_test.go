@@ -55,7 +55,7 @@ func FuzzListing(f *testing.F) {
 	})
 }
 
-// FuzzError holds that any error body gives a short message on one line without the token.
+// FuzzError holds that any error body gives a short message on one line.
 func FuzzError(f *testing.F) {
 	for _, s := range []string{scimError(409, "uniqueness", "taken"), `{"detail":["a",1,null]}`, html, "", "null", "[1]", `{"schemas":1,"status":true}`, testToken,
 		`{"detail":"\u001b[2Jgone","scimType":"a\nb"}`, `{"detail":"s3cret\u002dtoken"}`, `{"schemas":["` + errorURN + `"],"scimType":"` + testToken + `"}`} {
@@ -63,12 +63,12 @@ func FuzzError(f *testing.F) {
 		f.Add(s, 302)
 	}
 	f.Fuzz(func(t *testing.T, s string, status int) {
-		e := refusal(request{op: "read user", method: "GET", path: "/Users/1"}, &http.Response{StatusCode: status}, []byte(s), testToken)
+		e := refusal(request{op: "read user", method: "GET", path: "/Users/1"}, &http.Response{StatusCode: status}, []byte(s))
 		if utf8.RuneCountInString(e.Detail) > maxDetail+1 || utf8.RuneCountInString(e.ScimType) > maxDetail+1 {
 			t.Errorf("%q gives %q, %q", s, e.ScimType, e.Detail)
 		}
 		msg := fmt.Sprint(e)
-		if strings.Contains(msg, testToken) || !utf8.ValidString(msg) || strings.ContainsFunc(msg, unicode.IsControl) {
+		if !utf8.ValidString(msg) || strings.ContainsFunc(msg, unicode.IsControl) {
 			t.Errorf("%q gives %q", s, msg)
 		}
 	})

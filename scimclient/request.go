@@ -125,7 +125,7 @@ func (c *Client) do(ctx context.Context, r request, into func(io.Reader) error) 
 func (c *Client) exchange(ctx context.Context, r request, into func(io.Reader) error) (answer, error) {
 	attempt, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	req, token, err := c.newRequest(attempt, r)
+	req, err := c.newRequest(attempt, r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -150,7 +150,7 @@ func (c *Client) exchange(ctx context.Context, r request, into func(io.Reader) e
 		if err != nil && ctx.Err() != nil {
 			return answer{}, &exchangeError{r.op, ctx.Err()}
 		}
-		return answer{}, refusal(r, resp, body, token)
+		return answer{}, refusal(r, resp, body)
 	}
 	ans := answer{header: resp.Header}
 	if into == nil {
@@ -167,13 +167,13 @@ func (c *Client) exchange(ctx context.Context, r request, into func(io.Reader) e
 	case body.err != nil:
 		return answer{}, &exchangeError{r.op, c.cause(ctx, body.err)}
 	case err != nil:
-		return answer{}, &Error{Op: r.op, Method: r.method, Path: r.path, Status: resp.StatusCode, Detail: oneLine(err.Error(), token),
+		return answer{}, &Error{Op: r.op, Method: r.method, Path: r.path, Status: resp.StatusCode, Detail: oneLine(err.Error()),
 			hint: "check that the SCIM URL leads to the SCIM server and not to a web page"}
 	}
 	return ans, nil
 }
 
-func (c *Client) newRequest(ctx context.Context, r request) (req *http.Request, token string, err error) {
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
 	target := c.base + r.path
 	if len(r.query) > 0 {
 		target += "?" + strings.ReplaceAll(r.query.Encode(), "+", "%20") // not every server reads + as a space
@@ -182,16 +182,17 @@ func (c *Client) newRequest(ctx context.Context, r request) (req *http.Request, 
 	if r.payload != nil {
 		data, err := json.Marshal(r.payload)
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", r.op, err)
+			return nil, fmt.Errorf("%s: %w", r.op, err)
 		}
 		body = bytes.NewReader(data)
 	}
-	req, err = http.NewRequestWithContext(ctx, r.method, target, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: the request cannot be built", r.op)
+		return nil, fmt.Errorf("%s: the request cannot be built", r.op)
 	}
-	if token = c.opts.Token(); token == "" {
-		return nil, "", fmt.Errorf("%s: the SCIM token is empty (it is made in Rootly under Integrations > SSO)", r.op)
+	token := c.opts.Token()
+	if token == "" {
+		return nil, fmt.Errorf("%s: the SCIM token is empty (it is made in Rootly under Integrations > SSO)", r.op)
 	}
 	if c.opts.Username != "" {
 		req.SetBasicAuth(c.opts.Username, token)
@@ -206,7 +207,7 @@ func (c *Client) newRequest(ctx context.Context, r request) (req *http.Request, 
 	if r.ifMatch != "" {
 		req.Header.Set("If-Match", r.ifMatch)
 	}
-	return req, token, nil
+	return req, nil
 }
 
 // cause strips what net/http wraps around an error, the URL with its query foremost, and tells our own timeout from
@@ -241,13 +242,13 @@ func (m *meter) Read(p []byte) (int, error) {
 }
 
 // refusal makes an Error of an answer that is no success.
-func refusal(r request, resp *http.Response, body []byte, token string) *Error {
+func refusal(r request, resp *http.Response, body []byte) *Error {
 	e := &Error{
 		Op: r.op, Method: r.method, Path: r.path, Status: resp.StatusCode,
 		after: retryAfter(resp.Header, time.Now()),
 	}
 	parseError(e, body)
-	e.ScimType, e.Detail = oneLine(e.ScimType, token), oneLine(e.Detail, token)
+	e.ScimType, e.Detail = oneLine(e.ScimType), oneLine(e.Detail)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		e.hint = "check the SCIM token: Rootly shows and renews it under Integrations > SSO"
@@ -286,12 +287,8 @@ func parseError(e *Error, body []byte) {
 	}
 }
 
-// oneLine shortens a server's words for a message and takes the token out, should the server repeat it, and whatever else
-// a terminal would obey.
-func oneLine(s, token string) string {
-	if token != "" {
-		s = strings.ReplaceAll(s, token, "[token]")
-	}
+// oneLine shortens a server's words for a message and takes out whatever a terminal would obey.
+func oneLine(s string) string {
 	unprintable := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), unprintable), " ")
 	if utf8.RuneCountInString(s) > maxDetail {

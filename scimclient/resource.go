@@ -128,7 +128,7 @@ func (k *collection[T]) fetch(ctx context.Context, op, id string) (T, []byte, er
 		err = fmt.Errorf("another %s than the one asked for", k.noun)
 	}
 	if err != nil {
-		return zero, nil, &Error{Op: op, Method: r.method, Path: r.path, Status: http.StatusOK, Detail: oneLine(err.Error(), "")}
+		return zero, nil, &Error{Op: op, Method: r.method, Path: r.path, Status: http.StatusOK, Detail: oneLine(err.Error())}
 	}
 	k.remember(v)
 	return v, ans.body, nil

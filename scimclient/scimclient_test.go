@@ -267,7 +267,7 @@ func TestErrorsTellWhatToDoAndKeepSecrets(t *testing.T) {
 		"no schemas":               {reply{status: 400, body: `{"status":"400","detail":"x"}`}, ": x", true},
 		"gateway":                  {reply{status: 404, body: `{"message":"no Route matched"}`}, "no Route matched", false},
 		"detail is an object":      {reply{status: 400, body: `{"detail":{"a":1}}`}, "400", false},
-		"repeats the token":        {reply{status: 400, body: scimError(400, "", "bad token "+testToken)}, "bad token [token]", true},
+		"repeats the token":        {reply{status: 400, body: scimError(400, "", "bad token "+testToken)}, "bad token [secret]", true},
 		"long and many lines":      {reply{status: 400, body: strings.Repeat("word\n", 5000)}, "word word", false},
 	}
 	for name, tc := range tests {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -118,13 +119,10 @@ func New(o Options) (*Connector, error) {
 	where, whereErr := placesOf(o)
 	scope, queryErr := parseQuery(&o)
 	attributes, attrErr := parseAttributes(o.Query.Attributes)
-	if o.Transport == nil {
-		o.Transport = http.DefaultTransport
-	}
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute
 	}
-	rt := &transport{base: o.Transport, graph: where.graph, timeout: o.Timeout, log: o.Log}
+	rt := &transport{base: redact.Transport(o.Transport), graph: where.graph, timeout: o.Timeout, log: o.Log}
 	if rt.log == nil {
 		rt.log = slog.New(slog.DiscardHandler)
 	}

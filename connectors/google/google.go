@@ -20,6 +20,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -90,10 +91,7 @@ type Connector struct {
 func New(o Options) (*Connector, error) {
 	o.Endpoint = cmp.Or(o.Endpoint, "https://admin.googleapis.com")
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
-	if o.Transport == nil {
-		o.Transport = http.DefaultTransport
-	}
-	sent := &counter{RoundTripper: o.Transport}
+	sent := &counter{RoundTripper: redact.Transport(o.Transport)}
 	o.Transport = sent
 	endpointErr := checkAddress("endpoint", o.Endpoint)
 	scope, queryErr := parseQuery(o)

@@ -28,6 +28,7 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 		"http elsewhere":            {func(o *Options) { o.Endpoint = "http://google.example" }, []string{"endpoint", "not https"}},
 		"a token URI without https": {func(o *Options) { o.TokenURI = "http://google.example/token" }, []string{"token_uri", "not https"}},
 		"no address":                {func(o *Options) { o.Endpoint = "google" }, []string{"is no address"}},
+		"a password in it":          {func(o *Options) { o.Endpoint = "https://a:canary@admin.example" }, []string{"is no address"}},
 		"two ways to sign in":       {func(o *Options) { o.Impersonate = "x@y" }, []string{"keep one"}},
 		"a subject for nobody":      {func(o *Options) { o.Credentials = nil }, []string{"needs a service account"}},
 		"a bad service account":     {func(o *Options) { o.Credentials, o.Impersonate = nil, "x" }, []string{"is no service account"}},

@@ -121,7 +121,7 @@ func checkAddress(name, address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("google: the %s %q is no address (write https://…)", name, address)
+		return fmt.Errorf("google: the %s is no address (write https:// and a host, without a user name, a password or a query)", name)
 	case u.Scheme == "https" || u.Scheme == "http" && wire.Loopback(u.Hostname()):
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 const (
@@ -35,7 +36,7 @@ type client struct {
 func newClient(o Options, base *url.URL, log *slog.Logger) *client {
 	realm := url.PathEscape(o.Realm)
 	return &client{
-		base:  o.Transport,
+		base:  redact.Transport(o.Transport),
 		admin: base.String() + "/admin/realms/" + realm,
 		auth: &signIn{
 			endpoint: base.String() + "/realms/" + realm + "/protocol/openid-connect/token",

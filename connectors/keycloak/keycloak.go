@@ -76,9 +76,6 @@ type Connector struct {
 // New checks the options and says everything that is missing or wrong at once. It sends nothing.
 func New(o Options) (*Connector, error) {
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
-	if o.Transport == nil {
-		o.Transport = http.DefaultTransport
-	}
 	base, err := parseURL(o.URL)
 	scope, queryErr := parseQuery(o)
 	if err := errors.Join(err, queryErr, checkSignIn(o)); err != nil {

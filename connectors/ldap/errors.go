@@ -13,6 +13,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 var (
@@ -28,7 +29,13 @@ var (
 	errHandshake = errors.New("TLS")
 )
 
-func (c *Connector) refusal(step string, err error) error { return refusal(step, err, c.flavor()) }
+// refusal is the error of a request, without the password, which a server's words may repeat.
+func (c *Connector) refusal(step string, err error) error {
+	if answered, ok := errors.AsType[*refused](err); ok {
+		answered.text = redact.Text(answered.text, c.opts.Password())
+	}
+	return refusal(step, err, c.flavor())
+}
 
 // refusal makes the error of a request that was not answered with success.
 func refusal(step string, err error, f Flavor) error {

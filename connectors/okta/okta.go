@@ -17,6 +17,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // vendor is the connector's name, with which its messages begin.
@@ -180,14 +181,11 @@ func recovered(f func() error) func() error { return wire.Recovered("okta", "okt
 
 func newTransport(o Options, auth credentials, log *slog.Logger) *transport {
 	t := &transport{
-		base:    o.Transport,
+		base:    redact.Transport(o.Transport),
 		auth:    auth,
 		timeout: o.Timeout,
 		limits:  limits{floor: o.RateFloor, until: map[string]time.Time{}},
 		log:     log,
-	}
-	if t.base == nil {
-		t.base = http.DefaultTransport
 	}
 	if t.timeout <= 0 {
 		t.timeout = time.Minute

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/wire"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 const (
@@ -43,11 +44,7 @@ type client struct {
 }
 
 func newClient(o Options, base *url.URL) *client {
-	c := &client{base: base, token: o.APIToken, version: o.APIVersion, attributes: fieldsOf(o.Query.Attributes), http: o.Transport, timeout: o.Timeout, log: o.Log}
-	if c.http == nil {
-		c.http = http.DefaultTransport
-	}
-	return c
+	return &client{base: base, token: o.APIToken, version: o.APIVersion, attributes: fieldsOf(o.Query.Attributes), http: redact.Transport(o.Transport), timeout: o.Timeout, log: o.Log}
 }
 
 // fieldsOf are the top-level fields behind attributes: the parts of a name are redacted with it.

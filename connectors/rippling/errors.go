@@ -22,13 +22,13 @@ func (c *client) refusal(at endpoint, a *wire.Answer) *connectors.Error {
 		e.Remedy = "check the base URL, and that no proxy answers in Rippling's place"
 		return e
 	}
-	e.Summary = c.said(a.Body)
+	e.Summary = said(a.Body)
 	e.Remedy = c.remedy(at, a)
 	return e
 }
 
-// said are the server's own words, cut short and without the token.
-func (c *client) said(body []byte) string {
+// said are the server's own words, cut short.
+func said(body []byte) string {
 	var words struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
@@ -39,9 +39,6 @@ func (c *client) said(body []byte) string {
 		return ""
 	}
 	s := strings.Join(strings.Fields(cmp.Or(words.Message, words.Detail, words.Error, words.Code)), " ")
-	if token := c.token(); token != "" {
-		s = strings.ReplaceAll(s, token, "[token]")
-	}
 	if r := []rune(s); len(r) > 200 {
 		s = string(r[:200]) + "…"
 	}

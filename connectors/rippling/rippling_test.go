@@ -321,7 +321,7 @@ func TestTheTokenIsNotRepeated(t *testing.T) {
 		w.Write([]byte(`{"message":"bad header ` + r.Header.Get("Authorization") + `"}`))
 	}, "/workers": results(), "/departments": results()}}
 	_, err := connect(t, options(server, everybody)).Fetch(t.Context())
-	if err == nil || strings.Contains(err.Error(), sim.DefaultRipplingToken) || !strings.Contains(err.Error(), "[token]") {
+	if err == nil || strings.Contains(err.Error(), sim.DefaultRipplingToken) || !strings.Contains(err.Error(), "[secret]") {
 		t.Errorf("%v", err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // An Answer is a response read to its end.
@@ -96,7 +98,7 @@ func Recovered(directory, library string, f func() error) func() error {
 	return func() (err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				err = fmt.Errorf("%s: %s panicked, nothing was concluded: %v", directory, library, p)
+				err = fmt.Errorf("%s: %s panicked, nothing was concluded: %s", directory, library, redact.Panic(p))
 			}
 		}()
 		return f()

@@ -97,3 +97,11 @@ func TestPausesAddUp(t *testing.T) {
 		}
 	})
 }
+
+// TestAPanicShowsNoValue: what a library panics with may be a whole request.
+func TestAPanicShowsNoValue(t *testing.T) {
+	err := Recovered("okta", "sdk", func() error { panic("Authorization: Bearer hunter2hunter2") })()
+	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "a string in ") {
+		t.Errorf("the error is %v", err)
+	}
+}

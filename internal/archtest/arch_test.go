@@ -20,21 +20,23 @@ var allowed = map[string][]string{
 	"cmd/rootly-idp-sync": {"internal/app", "config", "connectors", "connectors/..."},
 	"internal/app":        {"config", "connectors", "reconcile", "scimclient", "internal/daemon", "internal/leader", "internal/store", "internal/notify", "internal/rootly", "internal/sim", "internal/trace", "internal/web"},
 	"internal/docgen":     {"internal/app"},
-	"internal/web":        {"connectors", "reconcile", "internal/daemon", "internal/store"},
+	"internal/web":        {"connectors", "reconcile", "internal/daemon", "internal/redact", "internal/store"},
 	"internal/daemon":     {"config", "connectors", "reconcile", "internal/store", "internal/notify", "internal/rootly"},
 	"internal/leader":     {"internal/daemon", "internal/store"},
-	"internal/store":      {"connectors", "reconcile"},
-	"internal/rootly":     {"connectors", "connectors/wire", "reconcile"},
-	"internal/notify":     {"reconcile"},
+	"internal/store":      {"connectors", "reconcile", "internal/redact"},
+	"internal/rootly":     {"connectors", "connectors/wire", "reconcile", "internal/redact"},
+	"internal/notify":     {"reconcile", "internal/redact"},
 	"reconcile":           {"connectors", "scimclient"},
 	// Test support: the table of leaving, which each connector walks.
 	"reconcile/reconciletest": {"connectors", "reconcile", "scimclient", "internal/sim", "internal/store"},
 	// Test support: random histories, judged by an oracle.
 	"internal/lab":   {"connectors", "connectors/okta", "reconcile", "scimclient", "internal/sim", "internal/store"},
 	"config":         {"connectors"},
-	"connectors/...": {"connectors", "connectors/wire"},
+	"connectors/...": {"connectors", "connectors/wire", "internal/redact"},
 	// A directory that is a SCIM server is read by the client that proves its listings complete.
 	"connectors/scim": {"connectors", "connectors/wire", "scimclient"},
+	// Whoever quotes a server takes the secrets out.
+	"scimclient": {"internal/redact"},
 	// Test support: the conformance suite, with the company that the directories of the simulator speak of.
 	"connectors/connectortest": {"connectors", "internal/sim"},
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // Security is how the connection to a mail server is protected.
@@ -105,7 +107,7 @@ func (c emailChannel) Send(ctx context.Context, m Message) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	return redacted(c.converse(ctx, conn, m), c.password())
+	return c.converse(ctx, conn, m)
 }
 
 func (c emailChannel) dial(ctx context.Context) (net.Conn, error) {
@@ -213,7 +215,7 @@ func (c emailChannel) explain(ctx context.Context, step string, err error, remed
 	if code := replyCode(err); code >= 400 && code < 500 {
 		remedy = "a temporary refusal: it is tried again"
 	}
-	return fmt.Errorf("%s: %s: %s (%s)", c.address(), step, line(err.Error(), mostText), remedy)
+	return fmt.Errorf("%s: %s: %s (%s)", c.address(), step, line(redact.Text(err.Error(), c.password()), mostText), remedy)
 }
 
 // replyCode is what the server answered, 0 when it did not.

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -104,6 +105,9 @@ func TestEmailSaysWhatToDo(t *testing.T) {
 		"a wrong password": {func(s *mailServer) { s.pass = "other" }, signedIn,
 			"sign in as sync@acme.com: 535 \"5.7.8 Username and Password not accepted\" (check notify.email.username and password; many providers want an app password)", "MAIL"},
 		"a server that repeats the password": {func(s *mailServer) { s.answers["AUTH"] = "535 not " + canary }, signedIn, "535 \"not [secret]\"", "MAIL"},
+		"a server that repeats what signed in": {func(s *mailServer) {
+			s.answers["AUTH"] = "535 not " + base64.StdEncoding.EncodeToString([]byte("\x00sync@acme.com\x00"+canary))
+		}, signedIn, "[secret]", "MAIL"},
 		"no sign-in": {func(s *mailServer) { s.noAuth = true }, signedIn,
 			"takes no sign-in (remove notify.email.username and password, or use its submission port)", "MAIL"},
 		"a certificate of nobody we know": {func(s *mailServer) { _, s.roots = certificate(s.t) }, Email{},

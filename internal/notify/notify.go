@@ -88,7 +88,6 @@ func New(o Options) (*Notifier, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Notifier{o: o}
-	post := newPoster(o.RootCAs)
 	add := func(c channel, events []Event, err error) error {
 		if err != nil {
 			return fmt.Errorf("notify.%s: %w", c.Name(), err)
@@ -106,13 +105,13 @@ func New(o Options) (*Notifier, error) {
 		errs = append(errs, add(emailChannel{*c, o.RootCAs}, c.Events, c.check()))
 	}
 	if c := o.Slack; c != nil {
-		errs = append(errs, add(slackChannel{*c, post}, c.Events, c.check()))
+		errs = append(errs, add(newSlack(*c, o.RootCAs), c.Events, c.check()))
 	}
 	if c := o.Webhook; c != nil {
-		errs = append(errs, add(webhookChannel{*c, post}, c.Events, c.check()))
+		errs = append(errs, add(newWebhook(*c, o.RootCAs), c.Events, c.check()))
 	}
 	if c := o.Rootly; c != nil {
-		errs = append(errs, add(rootlyChannel{*c, post}, c.Events, c.check()))
+		errs = append(errs, add(newRootly(*c, o.RootCAs), c.Events, c.check()))
 	}
 	return n, errors.Join(errs...)
 }

@@ -11,20 +11,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // A poster sends one request for each message. Redirects are not followed: what is sent is meant for one address, and
 // may carry a key.
 type poster struct{ client *http.Client }
 
-func newPoster(roots *x509.CertPool) poster {
+// newPoster makes the poster of one channel. Its errors hold none of the secrets, should a server repeat one.
+func newPoster(roots *x509.CertPool, secrets ...func() []string) poster {
 	return poster{&http.Client{
-		Transport: &http.Transport{
+		Transport: redact.Transport(&http.Transport{
 			Proxy:             http.ProxyFromEnvironment,
 			TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			DisableKeepAlives: true, // messages are rare: no connection waits for the next one
 			ForceAttemptHTTP2: true,
-		},
+		}, secrets...),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -94,23 +97,6 @@ func late(ctx context.Context, remedy string) error {
 		return errors.New("interrupted")
 	}
 	return fmt.Errorf("no answer in time (%s)", remedy)
-}
-
-// redacted is the error without the secrets, should a server have repeated one.
-func redacted(err error, secrets ...string) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "[secret]")
-		}
-	}
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
 }
 
 // checkAddress checks an address without repeating it.

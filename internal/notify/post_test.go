@@ -46,11 +46,10 @@ func text(s string) func() string { return func() string { return s } }
 
 // channels are the three that speak HTTP, all to r. Each address holds a secret.
 func (r *receiver) channels() map[string]channel {
-	post := newPoster(nil)
 	return map[string]channel{
-		"slack":   slackChannel{Slack{URL: text(r.URL + "/services/T0/" + canary)}, post},
-		"webhook": webhookChannel{Webhook{URL: text(r.URL + "/hook?token=" + canary), Secret: password}, post},
-		"rootly":  rootlyChannel{Rootly{APIURL: r.URL, APIKey: password, TargetType: "EscalationPolicy", TargetID: "ep1", UrgencyID: "u1"}, post},
+		"slack":   newSlack(Slack{URL: text(r.URL + "/services/T0/" + canary)}, nil),
+		"webhook": newWebhook(Webhook{URL: text(r.URL + "/hook?token=" + canary), Secret: password}, nil),
+		"rootly":  newRootly(Rootly{APIURL: r.URL, APIKey: password, TargetType: "EscalationPolicy", TargetID: "ep1", UrgencyID: "u1"}, nil),
 	}
 }
 

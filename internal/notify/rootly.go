@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -36,6 +37,10 @@ type rootlyChannel struct {
 	poster
 }
 
+func newRootly(r Rootly, roots *x509.CertPool) rootlyChannel {
+	return rootlyChannel{r, newPoster(roots)}
+}
+
 func (rootlyChannel) Name() string { return "rootly" }
 
 var rootlyRemedies = map[int]string{
@@ -54,13 +59,12 @@ func (c rootlyChannel) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	key := c.APIKey()
 	header := http.Header{}
 	header.Set("Content-Type", "application/vnd.api+json")
 	header.Set("Accept", "application/vnd.api+json")
-	header.Set("Authorization", "Bearer "+key)
+	header.Set("Authorization", "Bearer "+c.APIKey())
 	err = c.post(ctx, strings.TrimRight(c.APIURL, "/")+"/v1/alerts", header, body)
-	return redacted(explained(err, rootlyRemedies), key)
+	return explained(err, rootlyRemedies)
 }
 
 type alertRequest struct {

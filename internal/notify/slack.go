@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -21,6 +22,10 @@ type slackChannel struct {
 	poster
 }
 
+func newSlack(s Slack, roots *x509.CertPool) slackChannel {
+	return slackChannel{s, newPoster(roots, func() []string { return secretsOf(s.URL()) })}
+}
+
 func (slackChannel) Name() string { return "slack" }
 
 var slackRemedies = map[int]string{
@@ -35,18 +40,31 @@ func (c slackChannel) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	address := c.URL()
-	err = c.post(ctx, address, http.Header{"Content-Type": {"application/json"}}, body)
-	return redacted(explained(err, slackRemedies), address, secretPath(address))
+	err = c.post(ctx, c.URL(), http.Header{"Content-Type": {"application/json"}}, body)
+	return explained(err, slackRemedies)
 }
 
-// secretPath is the part of an address that makes it a secret.
-func secretPath(address string) string {
+// secretsOf are an address and the parts that make it a secret.
+func secretsOf(address string) []string {
+	out := []string{address}
 	u, err := url.Parse(address)
-	if err != nil || len(u.Path) < 2 {
-		return ""
+	if err != nil {
+		return out
 	}
-	return u.RequestURI()
+	if len(u.Path) > 1 || u.RawQuery != "" {
+		out = append(out, u.RequestURI())
+	}
+	const guessable = 16 // a shorter part is a word
+	parts := strings.Split(u.Path, "/")
+	for _, values := range u.Query() {
+		parts = append(parts, values...)
+	}
+	for _, p := range parts {
+		if len(p) >= guessable {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 type slackText struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,10 @@ type webhookChannel struct {
 	poster
 }
 
+func newWebhook(w Webhook, roots *x509.CertPool) webhookChannel {
+	return webhookChannel{w, newPoster(roots, func() []string { return append(secretsOf(w.URL()), w.Secret()) })}
+}
+
 func (webhookChannel) Name() string { return "webhook" }
 
 var webhookRemedies = map[int]string{
@@ -59,13 +64,12 @@ func (c webhookChannel) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	address, secret := c.URL(), c.Secret()
 	timestamp := strconv.FormatInt(m.At.Unix(), 10)
 	header := http.Header{}
 	header.Set("Content-Type", "application/json")
 	header.Set(HeaderDelivery, m.ID)
 	header.Set(HeaderTimestamp, timestamp)
-	header.Set(HeaderSignature, "sha256="+Sign(secret, timestamp, body))
-	err = c.post(ctx, address, header, body)
-	return redacted(explained(err, webhookRemedies), secret, address, secretPath(address))
+	header.Set(HeaderSignature, "sha256="+Sign(c.Secret(), timestamp, body))
+	err = c.post(ctx, c.URL(), header, body)
+	return explained(err, webhookRemedies)
 }

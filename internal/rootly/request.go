@@ -105,28 +105,28 @@ func (c *Client) exchange(ctx context.Context, step, path string, query url.Valu
 	start := time.Now()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &Error{Step: step, Detail: "no answer: " + plain(err, key)}
+		return nil, &Error{Step: step, Detail: "no answer: " + plain(err)}
 	}
 	defer resp.Body.Close()
 	c.log.Debug("rootly request", "path", path, "status", resp.StatusCode, "took", time.Since(start))
 	a, err := wire.Read(resp, maxBody)
 	switch {
 	case err != nil:
-		return nil, &Error{Step: step, Detail: plain(err, key)}
+		return nil, &Error{Step: step, Detail: plain(err)}
 	case a.Status == http.StatusOK:
 		return a.Body, nil
 	case a.Status/100 == 3:
 		return nil, &Error{Step: step, Status: a.Status, Detail: "redirects are not followed (set rootly.api_url to where it leads)"}
 	}
-	return nil, &Error{Step: step, Status: a.Status, Detail: oneLine(refusalText(a.Body), key), after: c.asked(a.Header)}
+	return nil, &Error{Step: step, Status: a.Status, Detail: oneLine(refusalText(a.Body)), after: c.asked(a.Header)}
 }
 
 // plain is a network's error without the URL that net/http puts around it, which has people's addresses.
-func plain(err error, key string) string {
+func plain(err error) string {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	return oneLine(wire.Trouble(err), key)
+	return oneLine(wire.Trouble(err))
 }
 
 // refusalText is what an error document of JSON:API says.
@@ -144,10 +144,9 @@ func refusalText(body []byte) string {
 	return strings.Join(parts, "; ")
 }
 
-// oneLine shortens a server's words and takes the key out, should the server repeat it.
-func oneLine(s, key string) string {
+// oneLine shortens a server's words.
+func oneLine(s string) string {
 	const most = 300
-	s = strings.ReplaceAll(s, key, "[key]")
 	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most]) + "…"

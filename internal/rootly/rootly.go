@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // DefaultURL is the API of Rootly's shared instance.
@@ -59,7 +61,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{base: strings.TrimRight(o.BaseURL, "/") + "/v1", opts: o, log: o.Log}
 	c.http = http.Client{
-		Transport: o.Transport,
+		Transport: redact.Transport(o.Transport),
 		// A redirect is an answer like any other: following it could carry the key to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

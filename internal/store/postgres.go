@@ -17,15 +17,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // A postgres is a state in a schema of its own on a server, which several processes may share. The writer's lock is a
 // lease.
 type postgres struct {
-	where string // "app@db.example:5432/sync": without the password
-	files fs.FS
-	pool  *sql.DB
-	ttl   time.Duration
+	where    string // "app@db.example:5432/sync": without the password
+	password string // a server may repeat it
+	files    fs.FS
+	pool     *sql.DB
+	ttl      time.Duration
 
 	writer string // random: this process's row of commits
 	number int64  // of the writer's latest transaction; used by the writer alone
@@ -57,7 +60,7 @@ func newPostgres(dsn string, o Options) (*postgres, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
-	p := &postgres{writer: rand.Text(), seen: map[string]int64{}, where: fmt.Sprintf("%s@%s/%s", cfg.User, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database), ttl: o.lockTTL()}
+	p := &postgres{password: cfg.Password, writer: rand.Text(), seen: map[string]int64{}, where: fmt.Sprintf("%s@%s/%s", cfg.User, net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database), ttl: o.lockTTL()}
 	if p.files, err = migrationsOf("postgres"); err != nil {
 		return nil, err
 	}
@@ -236,6 +239,7 @@ func (p *postgres) facts(ctx context.Context) (product string, bytes int64, err 
 
 // explain adds to an error of the server, or of the way there, what the operator can do about it.
 func (p *postgres) explain(err error) error {
+	err = redact.Error(err, p.password)
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		if remedy := postgresRemedy(refused.Code); remedy != "" {
 			return fmt.Errorf("state %s: %w (%s)", p.where, err, remedy)

@@ -16,6 +16,7 @@ import (
 	"crypto/tls"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // OIDC is how people sign in, and who of them may do what.
@@ -89,7 +90,7 @@ type provider struct {
 func newProvider(o OIDC, callback string) *provider {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12}
-	return &provider{o: o, callback: callback, client: &http.Client{Transport: t, Timeout: issuerTime}}
+	return &provider{o: o, callback: callback, client: &http.Client{Transport: redact.Transport(t), Timeout: issuerTime}}
 }
 
 // same tells whether next asks the same issuer as the same client.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/redact"
 )
 
 // A route is one thing that can be asked for. Its method is GET or POST; who asks has the role at least.
@@ -102,7 +103,7 @@ func (s *Site) guarded(rt route) http.Handler {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				s.log.Error("a page failed", "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				s.log.Error("a page failed", "path", r.URL.Path, "panic", redact.Panic(p), "stack", string(debug.Stack()))
 				s.refuse(w, r, c, errors.New("this page failed: please report it with the log of the daemon"))
 			}
 		}()

@@ -1,0 +1,139 @@
+package redact
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Transport sends by base, nil for Go's own, and takes out of each answer what its request has carried to prove who sends
+// it: the Authorization header, and the secrets of a form. more names others that the answer may repeat.
+func Transport(base http.RoundTripper, more ...func() []string) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return &transport{base, more}
+}
+
+type transport struct {
+	base http.RoundTripper
+	more []func() []string
+}
+
+// RoundTrip sends req. The status line, the headers, the body and the error of what comes back are redacted.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	secrets := carried(req)
+	for _, named := range t.more {
+		secrets = append(secrets, named()...)
+	}
+	resp, err := t.base.RoundTrip(req)
+	if err != nil {
+		return nil, Error(err, secrets...)
+	}
+	forms := notations(secrets)
+	if len(forms) == 0 {
+		return resp, nil
+	}
+	resp.Status = without(resp.Status, forms)
+	for _, values := range resp.Header {
+		for i, v := range values {
+			values[i] = without(v, forms)
+		}
+	}
+	if resp.Body != nil && resp.Body != http.NoBody {
+		resp.Body = newBody(resp.Body, forms)
+		resp.ContentLength = -1 // known at its end
+		resp.Header.Del("Content-Length")
+	}
+	return resp, nil
+}
+
+// CloseIdleConnections passes on what http.Client asks of its transport.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// secretKeys are the parameters of token requests (RFC 6749, 7521, 7523) that nobody else may see.
+var secretKeys = []string{"client_secret", "client_assertion", "assertion", "password", "refresh_token", "code", "code_verifier"}
+
+// carried are the secrets of a request.
+func carried(req *http.Request) []string {
+	var out []string
+	if _, value, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
+		out = append(out, strings.TrimSpace(value))
+	}
+	if _, password, ok := req.BasicAuth(); ok {
+		out = append(out, password)
+		if plain, err := url.QueryUnescape(password); err == nil { // as OAuth writes it (RFC 6749 section 2.3.1)
+			out = append(out, plain)
+		}
+	}
+	if form, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); form != "application/x-www-form-urlencoded" || req.GetBody == nil {
+		return out
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return out
+	}
+	defer body.Close()
+	text, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // of one that cannot be read, what could be
+	values, _ := url.ParseQuery(string(text))
+	for _, key := range secretKeys {
+		out = append(out, values[key]...)
+	}
+	return out
+}
+
+// A body is redacted while it is read.
+type body struct {
+	io.ReadCloser
+	forms   [][]byte
+	longest int
+	buf     []byte // read, and not handed out
+	clean   int    // of buf: how much is known to hold no secret, nor the beginning of one
+	err     error  // of the reader, handed out after buf
+}
+
+func newBody(r io.ReadCloser, forms []string) *body {
+	b := &body{ReadCloser: r, longest: len(forms[0])}
+	for _, f := range forms {
+		b.forms = append(b.forms, []byte(f))
+	}
+	return b
+}
+
+// Read reads on until there is something to hand out.
+func (b *body) Read(p []byte) (int, error) {
+	for b.clean == 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.fill()
+	}
+	n := copy(p, b.buf[:b.clean])
+	b.buf, b.clean = b.buf[n:], b.clean-n
+	return n, nil
+}
+
+// chunk is how much is read and looked through at a time.
+const chunk = 32 << 10
+
+func (b *body) fill() {
+	next := make([]byte, len(b.buf)+chunk)
+	have := copy(next, b.buf)
+	n, err := b.ReadCloser.Read(next[have:])
+	b.buf, b.err = next[:have+n], err
+	for _, f := range b.forms {
+		if bytes.Contains(b.buf, f) {
+			b.buf = bytes.ReplaceAll(b.buf, f, []byte(Mark))
+		}
+	}
+	if b.clean = len(b.buf); err == nil {
+		b.clean = max(0, len(b.buf)-b.longest+1) // the rest may be the beginning of a secret
+	}
+}
