@@ -5,12 +5,14 @@ GOVULNCHECK_VERSION = v1.8.0
 ACTIONLINT_VERSION = v1.7.12
 HELM_VERSION = v3.22.0
 GORELEASER_VERSION = v2.15.0
+SYFT_VERSION = v1.52.0
 PROMETHEUS_VERSION = v0.310.0
 
 # These take minutes to compile, so that they outlive this folder.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rootly-idp-sync/bin
 HELM = $(CACHE)/helm-$(HELM_VERSION)
 GORELEASER = $(CACHE)/goreleaser-$(GORELEASER_VERSION)
+SYFT = $(CACHE)/syft-$(SYFT_VERSION)/syft
 PROMTOOL = $(CACHE)/promtool-$(PROMETHEUS_VERSION)
 
 # The Graph SDK takes minutes and gigabytes to compile, and again for each set of build flags. So everything is done
@@ -147,14 +149,20 @@ test-units: ## check the systemd units, and how much their sandbox leaves open
 test-image: ## build the image twice and run it, as root; TAGS= builds it with the Graph SDK
 	TAGS='$(subst -tags ,-tags=,$(TAGS))' deploy/image/test
 
+# GoReleaser looks for syft in PATH, and asks git for a remote, which a copy of this folder may lack.
+RELEASE = PATH="$(dir $(SYFT)):$$PATH" TAGS=$(lastword $(TAGS)) $(if $(shell git remote),,GIT_CONFIG_COUNT=1 \
+  GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/rootly-idp-sync/rootly-idp-sync) $(GORELEASER)
+
 .PHONY: snapshot
-snapshot: $(GORELEASER) ## build what a release has into ./dist; TAGS= with the Graph SDK too, ARGS=--single-target for this machine alone
-	TAGS=$(lastword $(TAGS)) $(GORELEASER) release --snapshot --clean --skip=publish,sign$(if $(shell command -v syft),,$(comma)sbom) $(ARGS)
+snapshot: $(GORELEASER) $(SYFT) ## build what a release has into ./dist, and look into it; TAGS= with the Graph SDK too
+	$(RELEASE) release --snapshot --clean --skip=publish,sign $(ARGS)
+	deploy/packages/test dist
 
 .PHONY: snapshot-check
-snapshot-check: $(GORELEASER) ## check the description of a release, and build what it has for this machine
-	$(GORELEASER) check
-	TAGS=$(lastword $(TAGS)) $(GORELEASER) build --snapshot --clean --single-target
+snapshot-check: $(GORELEASER) ## check the description of a release, build what it has for this machine, and look into it
+	$(RELEASE) check
+	$(RELEASE) release --snapshot --clean --single-target --skip=publish,sign$(if $(wildcard $(SYFT)),,$(comma)sbom) $(ARGS)
+	deploy/packages/test dist
 
 comma = ,
 
@@ -170,6 +178,9 @@ $(HELM):
 $(GORELEASER):
 	GOBIN=$(CACHE) go install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
 	mv $(CACHE)/goreleaser $@
+
+$(SYFT):
+	GOBIN=$(dir $@) go install github.com/anchore/syft/cmd/syft@$(SYFT_VERSION)
 
 # Its go.mod replaces nothing, but go install takes only what its own go.sum knows: so a module of its own builds it.
 $(PROMTOOL):
