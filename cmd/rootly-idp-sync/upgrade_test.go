@@ -102,8 +102,8 @@ func (s *service) recordRelease(r recording, dump *exec.Cmd) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	// Commands of psql are none of SQL, and which machine recorded is nobody's business.
-	state = regexp.MustCompile(`(?m)^\\.*\n`).ReplaceAll(state, nil)
+	// Commands of psql are none of SQL, settings would outlast the reading, and which machine recorded is nobody's business.
+	state = regexp.MustCompile(`(?m)^(\\|SET |SELECT pg_catalog.set_config\().*\n`).ReplaceAll(state, nil)
 	state = regexp.MustCompile(`pid \d+ on \S+`).ReplaceAll(state, []byte("pid 1 on recorder"))
 	rootly, err := json.MarshalIndent(map[string]any{"users": s.sim.SCIM.Users(), "groups": s.sim.SCIM.Groups()}, "", " ")
 	if err != nil {

@@ -84,8 +84,9 @@ func TestStart(t *testing.T) {
 	leader.stop(t)
 	report(t, "a replica that stands by, PostgreSQL", standby)
 
-	if got := median(alone, func(f figure) time.Duration { return f.ready }); got > mostReady {
-		t.Errorf("ready after %s, want at most %s", got, mostReady)
+	// On a busy machine most of the wall's time is that of others, so the limit is for what the program itself needs.
+	if got := median(alone, func(f figure) time.Duration { return f.cpu }); got > mostReady {
+		t.Errorf("%s of processor time until it is ready, want at most %s", got, mostReady)
 	}
 	if got := median(standby, func(f figure) int { return f.anon }); got > mostStandby {
 		t.Errorf("a replica that stands by has %.1f MB, want at most %d", float64(got)/1e6, mostStandby/1_000_000)

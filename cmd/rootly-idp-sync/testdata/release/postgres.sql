@@ -6,16 +6,6 @@
 -- Dumped from database version 15.18 (Debian 15.18-0+deb12u1)
 -- Dumped by pg_dump version 15.18 (Debian 15.18-0+deb12u1)
 
-SET statement_timeout = 0;
-SET lock_timeout = 0;
-SET idle_in_transaction_session_timeout = 0;
-SET client_encoding = 'UTF8';
-SET standard_conforming_strings = on;
-SELECT pg_catalog.set_config('search_path', '', false);
-SET check_function_bodies = false;
-SET xmloption = content;
-SET client_min_messages = warning;
-SET row_security = off;
 
 --
 -- Name: rootly_idp_sync; Type: SCHEMA; Schema: -; Owner: -
@@ -24,9 +14,7 @@ SET row_security = off;
 CREATE SCHEMA rootly_idp_sync;
 
 
-SET default_tablespace = '';
 
-SET default_table_access_method = heap;
 
 --
 -- Name: change_people; Type: TABLE; Schema: rootly_idp_sync; Owner: -
