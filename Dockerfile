@@ -6,11 +6,16 @@
 # /data holds the configuration and, beside it, the ledger; user 65532 must be able to write there. Nothing else is written,
 # so the root can be read-only (docs/install.md).
 
-# Both bases are arguments, so that a mirror or a digest can take their place.
-ARG BUILD_IMAGE=golang:1.26.8-bookworm
-ARG BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot
+# Both bases are arguments, so that a mirror can take their place. Their defaults are stages, because Dependabot raises the
+# digests of FROM and reads no ARG; a stage that an argument replaces is not pulled.
+ARG BUILD_IMAGE=pinned-build
+ARG BASE_IMAGE=pinned-base
 
-FROM ${BUILD_IMAGE} AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm@sha256:a688600ca24f8a4d3ca77f95b0dd40704a9fc787c826660eb7ba0b641b8b175d AS pinned-build
+
+FROM gcr.io/distroless/static-debian12:nonroot@sha256:afa5c872c891853ca7fcf1f12c3edb23f7eeef36189728842dd51042ff57f7ab AS pinned-base
+
+FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 WORKDIR /src
 # For builds behind a private module proxy.
 ARG GOPROXY
@@ -26,8 +31,11 @@ COPY scimclient scimclient
 # TAGS=-tags=noentra leaves the Graph SDK out, which takes minutes and gigabytes to compile.
 ARG TAGS=
 ARG VERSION=devel
+# For other platforms too the compiler runs on this one: under emulation it takes hours.
+ARG TARGETOS
+ARG TARGETARCH
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
-    go build -trimpath -ldflags="-s -w -X github.com/rootly-idp-sync/rootly-idp-sync/internal/app.version=${VERSION}" ${TAGS} \
+    GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -trimpath -ldflags="-s -w -X github.com/rootly-idp-sync/rootly-idp-sync/internal/app.version=${VERSION}" ${TAGS} \
       -o /out/rootly-idp-sync ./cmd/rootly-idp-sync && mkdir /out/data
 
 FROM ${BASE_IMAGE}

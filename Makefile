@@ -5,12 +5,14 @@ GOVULNCHECK_VERSION = v1.8.0
 ACTIONLINT_VERSION = v1.7.12
 HELM_VERSION = v3.22.0
 GORELEASER_VERSION = v2.15.0
+SYFT_VERSION = v1.52.0
 PROMETHEUS_VERSION = v0.310.0
 
 # These take minutes to compile, so that they outlive this folder.
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rootly-idp-sync/bin
 HELM = $(CACHE)/helm-$(HELM_VERSION)
 GORELEASER = $(CACHE)/goreleaser-$(GORELEASER_VERSION)
+SYFT = $(CACHE)/syft-$(SYFT_VERSION)/syft
 PROMTOOL = $(CACHE)/promtool-$(PROMETHEUS_VERSION)
 
 # The Graph SDK takes minutes and gigabytes to compile, and again for each set of build flags. So everything is done
@@ -109,6 +111,11 @@ bench: ## run the benchmarks
 	go test $(TAGS) -run='^$$' -bench=. -benchmem -timeout=30m ./...
 	go test -run='^$$' -bench=. -benchmem -timeout=30m ./connectors/entra
 
+.PHONY: start
+start: ## measure ten starts of the real program, and the memory of a replica that stands by; TAGS= with the Graph SDK
+	CGO_ENABLED=0 go build $(TAGS) -trimpath -ldflags='-s -w' -o bin/ ./cmd/rootly-idp-sync
+	BINARY=$(CURDIR)/bin/rootly-idp-sync go test -tags noentra,start -count=1 -v ./deploy/start
+
 # The page is looked at in a real browser, and axe-core looks for what shuts people out. SHOTS=docs/images also takes the
 # pictures of the documentation.
 AXE_VERSION = 4.14.1
@@ -182,14 +189,24 @@ test-units: ## check the systemd units, and how much their sandbox leaves open
 test-image: ## build the image twice and run it, as root; TAGS= builds it with the Graph SDK
 	TAGS='$(subst -tags ,-tags=,$(TAGS))' deploy/image/test
 
+# GoReleaser looks for syft in PATH, and asks git for a remote, which a copy of this folder may lack.
+RELEASE = PATH="$(dir $(SYFT)):$$PATH" TAGS=$(lastword $(TAGS)) $(if $(shell git remote),,GIT_CONFIG_COUNT=1 \
+  GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/rootly-idp-sync/rootly-idp-sync) $(GORELEASER)
+
 .PHONY: snapshot
-snapshot: $(GORELEASER) ## build what a release has into ./dist; TAGS= with the Graph SDK too, ARGS=--single-target for this machine alone
-	TAGS=$(lastword $(TAGS)) $(GORELEASER) release --snapshot --clean --skip=publish,sign$(if $(shell command -v syft),,$(comma)sbom) $(ARGS)
+snapshot: $(GORELEASER) $(SYFT) ## build what a release has into ./dist, and look into it; TAGS= with the Graph SDK too
+	$(RELEASE) release --snapshot --clean --skip=publish,sign $(ARGS)
+	deploy/packages/test dist
+
+# GoReleaser releases for all platforms or none, so this one's is the only one in a copy of the description.
+NATIVE = bin/goreleaser-native.yaml
 
 .PHONY: snapshot-check
-snapshot-check: $(GORELEASER) ## check the description of a release, and build what it has for this machine
-	$(GORELEASER) check
-	TAGS=$(lastword $(TAGS)) $(GORELEASER) build --snapshot --clean --single-target
+snapshot-check: $(GORELEASER) ## check the description of a release, build what it has for this machine, and look into it
+	$(RELEASE) check
+	mkdir -p bin && sed 's/^    goos: .*/    goos: ['$$(go env GOOS)']/; s/^    goarch: .*/    goarch: ['$$(go env GOARCH)']/' .goreleaser.yaml >$(NATIVE)
+	$(RELEASE) release --config $(NATIVE) --snapshot --clean --skip=publish,sign$(if $(wildcard $(SYFT)),,$(comma)sbom) $(ARGS)
+	deploy/packages/test dist
 
 comma = ,
 
@@ -205,6 +222,9 @@ $(HELM):
 $(GORELEASER):
 	GOBIN=$(CACHE) go install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
 	mv $(CACHE)/goreleaser $@
+
+$(SYFT):
+	GOBIN=$(dir $@) go install github.com/anchore/syft/cmd/syft@$(SYFT_VERSION)
 
 # Its go.mod replaces nothing, but go install takes only what its own go.sum knows: so a module of its own builds it.
 $(PROMTOOL):

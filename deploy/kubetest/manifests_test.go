@@ -28,16 +28,20 @@ var paths = map[string]string{
 	"networking.k8s.io/v1/NetworkPolicy":       "/apis/networking.k8s.io/v1/namespaces/%s/networkpolicies",
 	"rbac.authorization.k8s.io/v1/Role":        "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles",
 	"rbac.authorization.k8s.io/v1/RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
+	"monitoring.coreos.com/v1/ServiceMonitor":  "/apis/monitoring.coreos.com/v1/namespaces/%s/servicemonitors",
+	"monitoring.coreos.com/v1/PrometheusRule":  "/apis/monitoring.coreos.com/v1/namespaces/%s/prometheusrules",
 }
 
-// foreign are kinds of the Prometheus operator, which this API server does not know. The chart's own tests look at them.
-var foreign = map[string]bool{"ServiceMonitor": true, "PrometheusRule": true}
+// dryRun has the API server read an object strictly and keep nothing of it.
+const dryRun = "?dryRun=All&fieldValidation=Strict"
 
 // TestManifestsAreTakenWithoutAWarning sends every manifest and every rendering of the chart to the API server, which reads them
 // strictly, in a namespace of restricted pods, and keeps nothing.
 func TestManifestsAreTakenWithoutAWarning(t *testing.T) {
 	cluster := Start(t)
 	cluster.Namespace(t, "manifests")
+	defineOperatorKinds(t, cluster)
+	refusesTypos(t, cluster)
 	var files []string
 	for root, extension := range map[string]string{"../kubernetes": ".yaml", "../testdata/helm": ".golden"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -69,7 +73,7 @@ func TestManifestsAreTakenWithoutAWarning(t *testing.T) {
 			kind, _ := object["kind"].(string)
 			version, _ := object["apiVersion"].(string)
 			// Beside objects the folders hold the program's own configuration, kustomizations and the namespace itself.
-			if kind == "" || kind == "Kustomization" || kind == "Namespace" || foreign[kind] {
+			if kind == "" || kind == "Kustomization" || kind == "Namespace" {
 				continue
 			}
 			objects++
@@ -91,7 +95,7 @@ func taken(t *testing.T, cluster *Cluster, kind string, object map[string]any) {
 	if meta, ok := object["metadata"].(map[string]any); ok {
 		meta["namespace"] = "manifests"
 	}
-	status, header, body, err := cluster.request(http.MethodPost, fmt.Sprintf(path, "manifests")+"?dryRun=All&fieldValidation=Strict", object)
+	status, header, body, err := cluster.request(http.MethodPost, fmt.Sprintf(path, "manifests")+dryRun, object)
 	if err != nil || status/100 != 2 {
 		t.Errorf("refused: %d %v %s", status, err, body)
 	}

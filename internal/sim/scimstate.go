@@ -111,8 +111,18 @@ func newSCIMState(o SCIMOptions) *scimState {
 	}
 }
 
-// newID makes an id like a random UUID, so that creation order and listing order have nothing to do with each other.
+// newID makes an id that nothing has, like a random UUID, so that creation order and listing order have nothing to do with
+// each other.
 func (st *scimState) newID() string {
+	for {
+		id := st.drawID()
+		if st.users.byID[id] == nil && st.groups.byID[id] == nil {
+			return id
+		}
+	}
+}
+
+func (st *scimState) drawID() string {
 	a, b := st.rng.Uint64(), st.rng.Uint64()
 	id := fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
 	if st.odd {

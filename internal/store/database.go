@@ -17,6 +17,7 @@ import (
 type database interface {
 	place() string                                        // the file, or user, server and database; never a secret
 	prepare(ctx context.Context) error                    // proves that it is ours and brings the schema up to date
+	knows() int64                                         // the newest schema that it has a migration to
 	reader() *sql.DB                                      // reads, beside the writer
 	readOnly() *sql.TxOptions                             // of a transaction that sees one moment
 	connect(ctx context.Context) (*sql.Conn, error)       // the writer's connection
@@ -70,12 +71,17 @@ func newest(p *goose.Provider) int64 {
 
 const readSchema = `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`
 
-// newer refuses a schema that this binary does not know. An older one reads and writes it wrongly without noticing.
-func newer(place string, have, known int64) error {
-	if have <= known {
+// openable refuses a schema of which a newer migration says that this binary is too old for it: it would be read and written
+// wrongly without notice. A newer schema that only has more in it is none of its business.
+func openable(ctx context.Context, db *sql.DB, place string, known int64) error {
+	var have, oldest int64
+	if err := db.QueryRowContext(ctx, `SELECT (`+readSchema+`), (SELECT max(oldest) FROM compatible)`).Scan(&have, &oldest); err != nil {
+		return fmt.Errorf("read the version of the schema: %w", err)
+	}
+	if oldest <= known {
 		return nil
 	}
-	return fmt.Errorf("state %s was written by a newer rootly-idp-sync (schema %d, this one knows %d): upgrade this binary, or use another state", place, have, known)
+	return fmt.Errorf("state %s was written by a newer rootly-idp-sync (schema %d, for binaries that know %d; this one knows %d): upgrade this binary, or put back the backup from before the upgrade", place, have, oldest, known)
 }
 
 // up applies what is missing, each migration in a transaction of its own with the row that records it.

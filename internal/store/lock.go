@@ -36,7 +36,7 @@ func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	s.setLock(&h)
-	if err := s.compareSerial(ctx); err != nil {
+	if err := s.trusted(ctx); err != nil {
 		s.setLock(nil)
 		h.release()
 		return nil, err
@@ -46,6 +46,14 @@ func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
 		s.setLock(nil)
 		h.release()
 	}, nil
+}
+
+// trusted looks at what other processes may have done to the state since it was opened.
+func (s *Store) trusted(ctx context.Context) error {
+	if err := openable(ctx, s.ro, s.db.place(), s.db.knows()); err != nil {
+		return s.db.explain(err)
+	}
+	return s.compareSerial(ctx)
 }
 
 // setLock remembers that this Store has the lock, and keeps a lock file reachable: the kernel would drop the lock of

@@ -27,6 +27,7 @@ type postgres struct {
 	where    string // "app@db.example:5432/sync": without the password
 	password string // a server may repeat it
 	files    fs.FS
+	known    int64 // set by prepare
 	pool     *sql.DB
 	ttl      time.Duration
 
@@ -79,6 +80,8 @@ func durable(ctx context.Context, conn *pgx.Conn) error {
 
 func (p *postgres) place() string { return p.where }
 
+func (p *postgres) knows() int64 { return p.known }
+
 // patience is shorter than WriterTTL: a run whose server comes back in time goes on.
 func (p *postgres) patience() time.Duration { return p.ttl * 3 / 4 }
 
@@ -122,11 +125,15 @@ func (p *postgres) prepare(ctx context.Context) error {
 		return err
 	}
 	have, err := p.schema(ctx)
-	if err != nil || have == newest(provider) {
+	if err != nil {
 		return err
 	}
-	if err := newer(p.where, have, newest(provider)); err != nil {
-		return err
+	p.known = newest(provider)
+	if have > p.known {
+		return openable(ctx, p.pool, p.where, p.known)
+	}
+	if have == p.known {
+		return nil
 	}
 	unlock, err := p.alone(ctx)
 	if err != nil {

@@ -25,6 +25,7 @@ type sqliteFile struct {
 	log   *slog.Logger
 	now   func() time.Time
 	files fs.FS
+	known int64   // set by prepare
 	rw    *sql.DB // one connection: prepare's, then the writer's
 	ro    *sql.DB
 }
@@ -61,6 +62,8 @@ func sqliteDSN(path, query string) string {
 }
 
 func (f *sqliteFile) place() string { return f.path }
+
+func (f *sqliteFile) knows() int64 { return f.known }
 
 func (f *sqliteFile) patience() time.Duration { return 0 }
 
@@ -108,8 +111,11 @@ func (f *sqliteFile) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := newer(f.path, have, newest(provider)); err != nil {
-		return err
+	f.known = newest(provider)
+	if have > f.known {
+		if err := openable(ctx, f.rw, f.path, f.known); err != nil {
+			return err
+		}
 	}
 	var answer string
 	if err := f.rw.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&answer); err != nil {
@@ -124,7 +130,7 @@ func (f *sqliteFile) prepare(ctx context.Context) error {
 	if answer != "wal" {
 		return fmt.Errorf("state %s: no write-ahead log on this file system (put state.path on a local disk)", f.path)
 	}
-	if have == newest(provider) {
+	if have >= f.known {
 		return nil
 	}
 	// Only the holder of the writer's lock may change the schema.

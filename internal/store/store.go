@@ -47,7 +47,7 @@ type Store struct {
 var _ reconcile.Journal = (*Store)(nil)
 
 // Open opens the state, or creates it and binds it to Source and Target; a file gets mode 0600. It proves that the state is
-// ours, undamaged, writable, not newer than this binary and bound to the same pair; an error says which of these fails
+// ours, undamaged, writable, not too new for this binary and bound to the same pair; an error says which of these fails
 // and what to do.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Source == "" || o.Target == "" {
@@ -63,8 +63,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(ctx, db, o)
+}
+
+func open(ctx context.Context, db database, o Options) (*Store, error) {
 	s := &Store{db: db, pipeline: o.pipeline(), own: pair{o.Source, o.Target}, log: o.Log, now: o.Now, ro: db.reader()}
-	if err := db.prepare(ctx); err != nil {
+	err := db.prepare(ctx)
+	if err != nil {
 		return nil, errors.Join(db.explain(err), db.close())
 	}
 	if s.w, err = newWriter(ctx, db, o.Log); err != nil {

@@ -162,9 +162,9 @@ func TestOpenRefusesWhatItCannotTrust(t *testing.T) {
 		"a newer schema": {
 			arrange: func(t *testing.T, path string) {
 				ours(t, path)
-				seed(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
+				seed(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)", "UPDATE compatible SET oldest = 98")
 			},
-			want: []string{"newer rootly-idp-sync (schema 99, this one knows 1)", "upgrade"},
+			want: []string{"newer rootly-idp-sync (schema 99, for binaries that know 98; this one knows 1)", "upgrade", "backup"},
 		},
 		"another directory": {
 			arrange: ours,

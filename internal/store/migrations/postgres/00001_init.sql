@@ -1,5 +1,13 @@
 -- +goose Up
 
+-- The oldest schema whose binaries may open this one. A migration that takes away or changes what they read or write
+-- raises it; one that only adds leaves it as it is.
+CREATE TABLE compatible (
+    oldest BIGINT NOT NULL
+);
+
+INSERT INTO compatible (oldest) VALUES (1);
+
 -- One row for each pipeline: which directory and target its links belong to.
 CREATE TABLE meta (
     pipeline TEXT    NOT NULL PRIMARY KEY,

@@ -3,6 +3,14 @@
 -- Tells our files from every other SQLite database: "RIsy".
 PRAGMA application_id = 0x52497379;
 
+-- The oldest schema whose binaries may open this one. A migration that takes away or changes what they read or write
+-- raises it; one that only adds leaves it as it is.
+CREATE TABLE compatible (
+    oldest INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO compatible (oldest) VALUES (1);
+
 -- One row for each pipeline: which directory and target its links belong to.
 CREATE TABLE meta (
     pipeline TEXT    NOT NULL PRIMARY KEY,
