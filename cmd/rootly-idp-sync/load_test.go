@@ -36,7 +36,7 @@ func TestLoad(t *testing.T) {
 
 	listed := least{
 		directory: pages(s.people, 500) + pages(s.teams+1, 1000) + s.teams, // with the built-in group Everyone
-		read:      pages(s.people, 1000) + pages(s.teams, 1000),
+		read:      listing(s.people) + listing(s.teams),
 	}
 	first := listed
 	first.read = 2 // an empty page each
@@ -54,11 +54,20 @@ func TestLoad(t *testing.T) {
 
 	after := listed
 	after.directory += pages(s.people+c.Joined-c.Left, 500) - pages(s.people, 500)
-	after.read += pages(s.people+c.Joined, 1000) - pages(s.people, 1000)
+	after.read += listing(s.people+c.Joined) - listing(s.people)
 	l.cycle("nothing has changed since", after)
 }
 
 func pages(n, size int) int { return max(1, (n+size-1)/size) }
+
+// listing is how many pages Rootly has of so many objects. A full page that says it is all there is gets no trust: some
+// servers announce the size of the page.
+func listing(n int) int {
+	if n == 1000 {
+		return 2
+	}
+	return pages(n, 1000)
+}
 
 // least are the fewest requests that a cycle can do with.
 type least struct{ directory, read, write int }
