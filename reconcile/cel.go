@@ -94,7 +94,7 @@ func replace(args ...ref.Val) ref.Val {
 		hits = min(hits, n)
 	}
 	if len(s)+hits*len(to) > maxElements {
-		return types.NewErr("replace would make a text of more than %d characters", maxElements)
+		return types.WrapErr(errTooMuch)
 	}
 	return types.String(strings.Replace(s, from, to, n))
 }
@@ -105,6 +105,8 @@ const (
 	maxSteps    = 100_000
 	maxElements = 1 << 20 // characters and list elements at once
 )
+
+var errTooMuch = errors.New("it takes too much work for one person; make it simpler, above all what it does for each element of a list")
 
 // mayGrow tells whether the work can be more than the text of the expression says: only macros do anything repeatedly, and
 // only replace makes more of a text than its parts. Counting the steps of the others would triple what they cost.
@@ -174,7 +176,7 @@ func attrNames(checked *cel.Ast) ([]string, error) {
 func (e *expression) eval(p *Person) (ref.Val, error) {
 	out, _, err := e.program.Eval(binding{p})
 	if c, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && (c.Cause == interpreter.CostLimitExceeded || c.Cause == interpreter.MemoryLimitExceeded) {
-		return nil, errors.New("it takes too much work for one person; make it simpler, above all what it does for each element of a list")
+		return nil, errTooMuch
 	}
 	if err != nil {
 		return nil, errors.New(prose(err.Error())) // CEL quotes the values, which are the directory's

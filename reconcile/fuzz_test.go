@@ -34,7 +34,7 @@ func FuzzExpression(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, department, costCenter string) {
 		began := time.Now()
 		defer func() {
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("%s takes %s", text, took)
 			}
 		}()
