@@ -22,6 +22,7 @@ type Options struct {
 	Source   string        // the directory's tenant
 	Target   string        // the SCIM base URL
 	Pipeline string        // "default" when empty
+	Peers    []string      // the other pipelines that are at work with this state: each may have the same source and target
 	LockTTL  time.Duration // how long the writer's lock of a killed run stays taken on PostgreSQL; WriterTTL when zero, and at most that
 	// AllowOther opens a store that is bound to another pair too, for Relink; until then Begin refuses.
 	AllowOther bool
@@ -37,6 +38,8 @@ type Store struct {
 	now      func() time.Time
 	ro       *sql.DB // reads, each of one consistent state, beside the writer
 	w        *writer
+
+	fresh bool // Open made the binding
 
 	mu    sync.Mutex
 	own   pair      // what the caller works with
@@ -70,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.w, err = newWriter(ctx, db, o.Log); err != nil {
 		return nil, errors.Join(db.explain(err), db.close())
 	}
-	if err := s.bind(ctx, o.AllowOther); err != nil {
+	if err := s.bind(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -78,6 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // Place is where the store is: the file, or user, server and database.
 func (s *Store) Place() string { return s.db.place() }
+
+// Fresh tells whether Open found nothing of this pipeline and made its binding.
+func (s *Store) Fresh() bool { return s.fresh }
 
 // Close ends the store after the writes that are under way.
 func (s *Store) Close() error {
