@@ -77,13 +77,13 @@ func (a *app) readConfig() (cfg *config.Config, path string, err error) {
 	return cfg, config.PipelinePath(a.directory.path, a.flags.pipeline), err
 }
 
-// peers are the pipelines of the directory, this one included.
-func (a *app) peers() []string {
-	names, err := config.Pipelines(a.directory.path)
-	if err != nil {
-		return nil // a state that is known by another name is refused then
+// atWork tells whether there is another pipeline of that name.
+func (a *app) atWork(pipeline string) bool {
+	if a.directory == nil {
+		return false
 	}
-	return names
+	names, err := config.Pipelines(a.directory.path)
+	return err == nil && slices.Contains(names, pipeline)
 }
 
 // loaded is what the process has once.

@@ -301,9 +301,9 @@ func (a *app) openStore(ctx context.Context, cfg *config.Config, source connecto
 }
 
 func (a *app) storeOptions(cfg *config.Config, tenant string) store.Options {
-	o := store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, LockTTL: cfg.HA.LeaseDuration.Std(), Log: a.log, Now: a.now}
-	if cfg.Pipeline != "" && cfg.State.Shared() { // a file has one pipeline, whichever way it is named
-		o.Pipeline, o.Peers = cfg.Pipeline, a.peers()
+	o := store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, LockTTL: cfg.HA.LeaseDuration.Std(), Log: a.log, Now: a.now, AtWork: a.atWork}
+	if cfg.State.Shared() { // a file has one pipeline, whichever way it is named
+		o.Pipeline = cfg.Pipeline
 	}
 	return o
 }

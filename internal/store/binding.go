@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // A pair is one directory and one target. Links mean something between these two only.
@@ -32,8 +31,8 @@ const readBinding = `SELECT source, target FROM meta WHERE pipeline = $1`
 func (s *Store) bind(ctx context.Context, o Options) error {
 	err := s.ro.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
 	if errors.Is(err, sql.ErrNoRows) {
-		if !o.AllowOther {
-			if err := s.unknown(ctx, o.Peers); err != nil {
+		if o.AtWork != nil && !o.AllowOther {
+			if err := s.unknown(ctx, o.AtWork); err != nil {
 				return err
 			}
 		}
@@ -58,7 +57,7 @@ func (s *Store) bind(ctx context.Context, o Options) error {
 
 // unknown refuses to begin an empty ledger for a directory and a target that the state knows as another pipeline, unless
 // that one is at work too: its file was renamed, or it is named now and was not.
-func (s *Store) unknown(ctx context.Context, peers []string) error {
+func (s *Store) unknown(ctx context.Context, atWork func(string) bool) error {
 	rows, err := s.ro.QueryContext(ctx, `SELECT pipeline FROM meta WHERE source = $1 AND target = $2 AND pipeline <> $3 ORDER BY pipeline`, s.own.source, s.own.target, s.pipeline)
 	if err != nil {
 		return fmt.Errorf("read binding: %w", s.db.explain(err))
@@ -69,7 +68,7 @@ func (s *Store) unknown(ctx context.Context, peers []string) error {
 		if err := rows.Scan(&other); err != nil {
 			return fmt.Errorf("read binding: %w", err)
 		}
-		if slices.Contains(peers, other) {
+		if atWork(other) {
 			continue
 		}
 		remedy := fmt.Sprintf("name the file %s.yaml to go on with what is known", other)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,7 +106,8 @@ func TestALedgerIsNotBegunTwiceForOneDirectoryAndTarget(t *testing.T) {
 			o := options(statePath(t))
 			o.Pipeline = tc.first
 			openAt(t, o)
-			o.Pipeline, o.Peers, o.AllowOther = tc.second, tc.peers, tc.allow
+			o.Pipeline, o.AllowOther = tc.second, tc.allow
+			o.AtWork = func(name string) bool { return slices.Contains(tc.peers, name) }
 			s, err := Open(t.Context(), o)
 			if err == nil {
 				defer s.Close()

@@ -22,8 +22,10 @@ type Options struct {
 	Source   string        // the directory's tenant
 	Target   string        // the SCIM base URL
 	Pipeline string        // "default" when empty
-	Peers    []string      // the other pipelines that are at work with this state: each may have the same source and target
 	LockTTL  time.Duration // how long the writer's lock of a killed run stays taken on PostgreSQL; WriterTTL when zero, and at most that
+	// AtWork tells of another pipeline with the same source and target whether it is at work with this state too. One that is not
+	// is most likely this one by an earlier name. Nil means that each is.
+	AtWork func(pipeline string) bool
 	// AllowOther opens a store that is bound to another pair too, for Relink; until then Begin refuses.
 	AllowOther bool
 	Log        *slog.Logger
