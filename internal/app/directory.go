@@ -18,8 +18,8 @@ type directory struct {
 	path string
 
 	mu      sync.Mutex
-	process *config.Config   // as it was loaded last
-	claims  map[string]claim // by pipeline
+	process *config.Config      // as it was loaded last
+	claims  map[string]surveyed // by pipeline
 	// atWork tells whether a pipeline is, also one whose file is gone. It may be nil.
 	atWork func(name string) bool
 }
@@ -44,7 +44,7 @@ func (a *app) chooseConfig() error {
 	case dir == "" && a.flags.pipeline != "":
 		return errors.New("--pipeline needs --config-dir, the directory with the file of the pipeline")
 	case dir != "":
-		a.directory = &directory{path: dir, claims: map[string]claim{}}
+		a.directory = &directory{path: dir, claims: map[string]surveyed{}}
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (a *app) clashes(cfg *config.Config) error {
 		if name == cfg.Pipeline {
 			continue
 		}
-		other := d.survey(name, process)
+		other := d.claimBy(name, process)
 		pair := []string{cfg.Pipeline, name}
 		slices.Sort(pair)
 		both := "pipelines " + pair[0] + " and " + pair[1]
@@ -167,17 +167,43 @@ func (a *app) clashes(cfg *config.Config) error {
 	return nil
 }
 
-// survey is the claim of a pipeline by its files as they are now. Of a file that cannot be read any more the last claim stands:
+// A surveyed is the claim of a pipeline as its files were when they were read last.
+type surveyed struct {
+	claim
+	files []string
+	seen  [sha256.Size]byte // of the files
+}
+
+// claimBy is the claim of a pipeline by its files as they are now. Of a file that cannot be read any more the last claim stands:
 // it may still be at work.
-func (d *directory) survey(name string, process *config.Config) claim {
-	last := d.claims[name]
-	cfg, err := config.LoadPipeline(d.path, name, process, os.LookupEnv)
-	if cfg == nil || err != nil && last != (claim{}) {
-		return last
+func (d *directory) claimBy(name string, process *config.Config) claim {
+	last, known := d.claims[name]
+	if known && last.seen == digest(last.files) {
+		return last.claim
 	}
-	now := claimOf(cfg)
+	cfg, err := config.LoadPipeline(d.path, name, process, os.LookupEnv)
+	if cfg == nil || err != nil && known {
+		return last.claim
+	}
+	now := surveyed{files: append(cfg.Files(), config.PipelinePath(d.path, name))}
+	now.seen = digest(now.files)
+	// Once more, for the files may have changed since: what is remembered is not older than what was seen.
+	if cfg, _ = config.LoadPipeline(d.path, name, process, os.LookupEnv); cfg == nil {
+		return last.claim
+	}
+	now.claim = claimOf(cfg)
 	d.claims[name] = now
-	return now
+	return now.claim
+}
+
+// digest is of what is in the files.
+func digest(files []string) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, path := range files {
+		data, _ := os.ReadFile(path) // one that is gone is a change too
+		fmt.Fprintf(h, "%s %x\n", path, sha256.Sum256(data))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 func claimOf(cfg *config.Config) claim {
