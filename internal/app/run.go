@@ -53,6 +53,8 @@ process.yaml there. With --once each runs one cycle; the exit code is the worst.
 				return a.runAllOnce(cmd.Context())
 			case a.manyPipelines():
 				return a.runAll(cmd.Context())
+			case a.directory != nil && !once:
+				return errors.New("run takes all pipelines of --config-dir (leave --pipeline out; with --once it may be one of them)")
 			}
 			d := a.newService()
 			a.allow = d.Allow
