@@ -70,7 +70,7 @@ func TestChartRefuses(t *testing.T) {
 		"being killed before the grace is over": {"deployment", "terminationGracePeriodSeconds=60", "longer than config.grace"},
 		"a grace that cannot be compared":       {"deployment", "config.grace=1m30s", "whole seconds or minutes"},
 		"pipelines beside a configuration":      {"pipelines", "config.mode=apply", "mode"},
-		"a pipeline without a mode":             {"pipelines", "pipelines.gamma.source.okta.org_url=https://acme.okta.com,pipelines.gamma.scope.mode=all,pipelines.gamma.target.url=https://rootly.com/scim", "pipelines.gamma.mode is missing"},
+		"a pipeline without a mode":             {"pipelines", "pipelines.gamma.source.okta.org_url=https://acme.okta.com,pipelines.gamma.scope.mode=all,pipelines.gamma.target.url=https://rootly.com/scim,pipelines.gamma.ha.mode=kubernetes,pipelines.gamma.state.dsn_file=/secrets/state/dsn", "pipelines.gamma.mode is missing"},
 		"a pipeline with a page of its own":     {"pipelines", "pipelines.beta.http.listen=", "http and health belong to the process"},
 		"a pipeline with an unknown key":        {"pipelines", "pipelines.beta.target.tokn=x", "tokn"},
 		"a pipeline that is the process":        {"pipelines", "pipelines.process.mode=apply", "process"},
