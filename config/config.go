@@ -44,6 +44,8 @@ type Config struct {
 
 	// Notes are remarks of Load that are no problems, such as a trailing slash that was removed.
 	Notes []string `json:"-"`
+	// Pipeline is the name of this configuration in its directory, "" when it stands alone.
+	Pipeline string `json:"-"`
 
 	origins map[string]origin
 }

@@ -47,6 +47,12 @@ func (l *loader) daemon() {
 	if time.Duration(c.Grace) < minGrace {
 		l.problem("grace", "is shorter than a request takes", "write 1s or more; the supervisor must wait longer than that before it kills")
 	}
+	l.health()
+}
+
+// health checks where probes are answered.
+func (l *loader) health() {
+	c := l.cfg
 	if c.Health.Listen != "" && !listenAddress(c.Health.Listen) {
 		l.problem("health.listen", "is no address to listen on", `write :8081, 127.0.0.1:8081, or "" for none`)
 	}

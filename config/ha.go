@@ -9,7 +9,7 @@ import (
 // HA says how one of several replicas is chosen to run the cycles.
 type HA struct {
 	Mode          HAMode   `json:"mode" enum:"none,kubernetes,postgres" doc:"none: this is the only replica; kubernetes: the holder of a Lease object runs the cycles; postgres: the holder of a lease in the database of state.dsn does. Both need state.dsn."`
-	Lease         string   `json:"lease,omitzero" doc:"The name of the lease, the same for all replicas of one sync and different from that of every other."`
+	Lease         string   `json:"lease,omitzero" doc:"The name of the lease, the same for all replicas of one sync and different from that of every other. Of a pipeline in a directory its name follows, after a -."`
 	Namespace     string   `json:"namespace,omitzero" doc:"For mode kubernetes: the namespace of the Lease; the pod's own by default."`
 	Kubeconfig    string   `json:"kubeconfig,omitzero" doc:"For mode kubernetes, outside a cluster: the file that says how to reach one. Its paths are relative to it."`
 	LeaseDuration Duration `json:"lease_duration,omitzero" doc:"How long the others wait for a leader that is silent before one of them takes over."`
@@ -29,6 +29,8 @@ const (
 
 // haJitter is by how much client-go stretches the retry period at most.
 const haJitter = 1.2
+
+const maxObjectName = 63
 
 var (
 	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`) // RFC 1123, as Kubernetes names a namespace
@@ -50,7 +52,14 @@ func (l *loader) ha() {
 	case !state.Shared():
 		l.problem("ha.mode", "is "+string(h.Mode)+", which needs a ledger that all replicas share, and a file is no such one", "give state.dsn a PostgreSQL database, or write ha.mode: none and run one replica")
 	}
-	if !objectName.MatchString(h.Lease) {
+	base := h.Lease
+	if l.cfg.Pipeline != "" {
+		h.Lease = base + "-" + l.cfg.Pipeline
+	}
+	switch {
+	case len(base) <= maxObjectName && len(h.Lease) > maxObjectName:
+		l.problem("ha.lease", "with the pipeline's name behind it, "+h.Lease+", is longer than the 63 characters of a lease", "write a shorter ha.lease, or give the file a shorter name")
+	case !objectName.MatchString(h.Lease):
 		l.problem("ha.lease", "is no name of a lease", "write lower-case letters, digits and -, such as rootly-idp-sync")
 	}
 	if h.Mode == HAPostgres {

@@ -65,14 +65,12 @@ func load(path string, data []byte, env func(string) (string, bool)) (*Config, e
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
 	}
-	l := &loader{env: env, origins: map[string]origin{}, words: map[string]bool{}}
-	file := l.section(root, reflect.TypeFor[Config](), "")
-	l.cfg, err = merge(file, l.overrides())
-	if err != nil {
+	l := newLoader(env)
+	if err := l.merge(l.section(root, reflect.TypeFor[Config](), "")); err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
 	}
-	l.cfg.origins = l.origins
 	l.resolve(filepath.Dir(path))
+	l.http()
 	l.validate()
 	l.problems.Sort()
 	return l.cfg, l.problems.Err()
@@ -85,6 +83,19 @@ type loader struct {
 	words    map[string]bool // sections in whose place their word stands
 	problems Problems
 	cfg      *Config
+}
+
+func newLoader(env func(string) (string, bool)) *loader {
+	return &loader{env: env, origins: map[string]origin{}, words: map[string]bool{}}
+}
+
+// merge makes the configuration of what the file holds, the environment and the defaults.
+func (l *loader) merge(file map[string]any) (err error) {
+	if l.cfg, err = merge(file, l.overrides()); err != nil {
+		return err
+	}
+	l.cfg.origins = l.origins
+	return nil
 }
 
 // problem reports what is wrong with the key at path of the merged configuration.

@@ -33,7 +33,6 @@ func (l *loader) validate() {
 	l.target()
 	l.rootly()
 	l.notify()
-	l.http()
 	l.state()
 	l.onCall()
 	l.deleteAfter()

@@ -28,7 +28,7 @@ func made(t *testing.T, name string, want []byte) {
 	}
 }
 
-// TestChartKnowsTheConfiguration: values.schema.json is by hand, but for config and what it refers to.
+// TestChartKnowsTheConfiguration: values.schema.json is by hand, but for a configuration and what it refers to.
 func TestChartKnowsTheConfiguration(t *testing.T) {
 	const name = "helm/rootly-idp-sync/values.schema.json"
 	var chart map[string]any
@@ -43,11 +43,12 @@ func TestChartKnowsTheConfiguration(t *testing.T) {
 	if err := json.Unmarshal(data, &ours); err != nil {
 		t.Fatal(err)
 	}
-	chart["$defs"] = ours["$defs"] // references begin at the root
+	defs := ours["$defs"].(map[string]any) // references begin at the root
 	for _, key := range []string{"$defs", "$schema", "title"} {
 		delete(ours, key)
 	}
-	chart["properties"].(map[string]any)["config"] = ours
+	defs["config"] = ours
+	chart["$defs"] = defs
 	var want bytes.Buffer
 	e := json.NewEncoder(&want)
 	e.SetEscapeHTML(false)

@@ -85,7 +85,15 @@ var mounted = regexp.MustCompile(`/(?:run/)?(?:secrets|ca)/[a-z./-]+`)
 // validate has the binary check a configuration whose files and variables are there. Variables are env on top.
 func validate(t *testing.T, config string, env ...string) {
 	t.Helper()
-	dir := t.TempDir()
+	path := filepath.Join(t.TempDir(), "rootly-idp-sync.yaml")
+	place(t, path, config)
+	validates(t, env, "--config", path)
+}
+
+// place writes a configuration, and the files that it has mounted beside it.
+func place(t *testing.T, path, config string) {
+	t.Helper()
+	dir := filepath.Dir(path)
 	config = mounted.ReplaceAllStringFunc(config, func(path string) string {
 		to := filepath.Join(dir, path)
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
@@ -96,14 +104,17 @@ func validate(t *testing.T, config string, env ...string) {
 		}
 		return to
 	})
-	path := filepath.Join(dir, "rootly-idp-sync.yaml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "validate", "--config", path)
-	cmd.Env = append([]string{"HOME=" + dir}, env...)
+}
+
+func validates(t *testing.T, env []string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"validate"}, args...)...)
+	cmd.Env = append([]string{"HOME=" + t.TempDir()}, env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s\n%s", err, out, config)
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
@@ -117,7 +128,7 @@ func content(path string) []byte {
 	case strings.HasSuffix(path, "dsn"):
 		return []byte("postgres://sync:secret@127.0.0.1:5432/sync")
 	}
-	return []byte("a-secret-that-is-long-enough-for-a-page\n")
+	return []byte("a-secret-that-is-long-enough-for-a-page-" + filepath.Base(path) + "\n") // no two organisations have the same token
 }
 
 // fromEnvironment are the variables of a Secret that is given as the environment.

@@ -31,7 +31,7 @@ func render(t *testing.T, args ...string) (string, error) {
 
 func TestRenderings(t *testing.T) {
 	files, err := filepath.Glob("testdata/helm/*.values.yaml")
-	if err != nil || len(files) != 6 {
+	if err != nil || len(files) != 7 {
 		t.Fatalf("%v %v", files, err)
 	}
 	for _, values := range files {
@@ -69,6 +69,15 @@ func TestChartRefuses(t *testing.T) {
 		"scraping what answers without metrics": {"deployment", "serviceMonitor.enabled=true", "config.health.metrics: true"},
 		"being killed before the grace is over": {"deployment", "terminationGracePeriodSeconds=60", "longer than config.grace"},
 		"a grace that cannot be compared":       {"deployment", "config.grace=1m30s", "whole seconds or minutes"},
+		"pipelines beside a configuration":      {"pipelines", "config.mode=apply", "mode"},
+		"a pipeline without a mode":             {"pipelines", "pipelines.gamma.source.okta.org_url=https://acme.okta.com,pipelines.gamma.scope.mode=all,pipelines.gamma.target.url=https://rootly.com/scim,pipelines.gamma.ha.mode=kubernetes,pipelines.gamma.state.dsn_file=/secrets/state/dsn", "pipelines.gamma.mode is missing"},
+		"a pipeline with a page of its own":     {"pipelines", "pipelines.beta.http.listen=", "http and health belong to the process"},
+		"a pipeline with an unknown key":        {"pipelines", "pipelines.beta.target.tokn=x", "tokn"},
+		"a pipeline that is the process":        {"pipelines", "pipelines.process.mode=apply", "process"},
+		"a pipeline without a name":             {"pipelines", "pipelines.Beta_1.mode=apply", "Beta_1"},
+		"pipelines with several elections":      {"pipelines", "pipelines.beta.ha.mode=postgres", "ha.mode has to be the same in all of them, and is kubernetes, postgres"},
+		"too long a lease":                      {"pipelines", "pipelines.beta.ha.lease=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "longer than 63 characters"},
+		"a process of one configuration":        {"deployment", "process.health.metrics=true", "process: is for several pipelines"},
 		"probes that kubelet cannot reach":      {"deployment", "config.health.listen=127.0.0.1:8081", "no probe reaches it"},
 	}
 	for name, tc := range tests {

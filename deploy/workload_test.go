@@ -172,12 +172,25 @@ func TestWorkloads(t *testing.T) {
 				}
 				objects = append(objects, decode[object](t, file, read(t, file), false)...)
 			}
+			pipelines := 1
 			for _, o := range objects {
-				if o.Kind == "ConfigMap" {
-					config = o.Data["rootly-idp-sync.yaml"]
+				if o.Kind != "ConfigMap" {
+					continue
 				}
+				if config = o.Data["rootly-idp-sync.yaml"]; config != "" {
+					continue
+				}
+				dir := t.TempDir()
+				for file, text := range o.Data {
+					place(t, filepath.Join(dir, file), text)
+					config += text // what is said below of one is so of all
+				}
+				pipelines = strings.Count(config, "\nsource:")
+				validates(t, fromEnvironment, "--config-dir", dir)
 			}
-			validate(t, config, fromEnvironment...)
+			if pipelines == 1 {
+				validate(t, config, fromEnvironment...)
+			}
 			elects := strings.Contains(config, "mode: kubernetes")
 			shared := strings.Contains(config, "dsn")
 			workloads := 0
@@ -206,7 +219,7 @@ func TestWorkloads(t *testing.T) {
 						t.Error("every pod of the service account gets a token")
 					}
 				case "Role":
-					checkRole(t, o, elects)
+					checkRole(t, o, elects, pipelines)
 				case "ClusterRole", "ClusterRoleBinding", "Secret":
 					t.Errorf("there is a %s", o.Kind)
 				}
@@ -226,14 +239,14 @@ func checkPod(t *testing.T, p pod, elects bool) {
 	accepts(t, p.Containers[0].Args)
 }
 
-// checkRole allows one Lease by its name and what has no name: the creation.
-func checkRole(t *testing.T, o object, elects bool) {
+// checkRole allows one Lease for each pipeline by its name, and what has no name: the creation.
+func checkRole(t *testing.T, o object, elects bool, pipelines int) {
 	t.Helper()
 	if !elects {
 		t.Error("there is a role without an election")
 	}
 	for _, r := range o.Rules {
-		named := len(r.ResourceNames) == 1 && slices.Equal(r.Verbs, []string{"get", "update"})
+		named := len(r.ResourceNames) == pipelines && slices.Equal(r.Verbs, []string{"get", "update"})
 		unnamed := len(r.ResourceNames) == 0 && slices.Equal(r.Verbs, []string{"create"})
 		if !slices.Equal(r.Resources, []string{"leases"}) || !named && !unnamed {
 			t.Errorf("the role allows %v of %v %v", r.Verbs, r.Resources, r.ResourceNames)

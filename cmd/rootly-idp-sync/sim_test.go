@@ -200,6 +200,7 @@ func (s *simulation) start(ts *testscript.TestScript, args []string) error {
 	} {
 		ts.Setenv(k, v)
 	}
+	ts.Setenv("SCIM_ALIAS", strings.Replace(ends.SCIMURL, "127.0.0.1", "localhost", 1))
 	ts.Setenv("GOOGLE_URL", ends.GoogleURL)
 	if _, ok := o["api"]; ok {
 		ts.Setenv("ROOTLY_API_URL", ends.RootlyURL)

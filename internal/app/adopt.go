@@ -104,6 +104,10 @@ func (a *app) runAdopt(ctx context.Context, o adoptOptions) (err error) {
 
 func (a *app) relink(ctx context.Context, p *pipeline, st *store.Store, o adoptOptions) error {
 	source, target := p.source.Tenant(), p.cfg.Target.URL
+	if st.Fresh() {
+		a.note("The state had nothing of %s and %s under this name: an empty ledger is begun.", source, target)
+		return nil
+	}
 	if st.Source() != source || st.Target() != target {
 		a.tell("The state %s belongs to", st.Place())
 		a.tell("  directory %s and target %s", st.Source(), st.Target())

@@ -92,10 +92,15 @@ type app struct {
 	tracer    *trace.Tracer // nil unless the environment asks for traces
 	traced    bool          // it was asked
 	service   atomic.Bool   // nobody watches: what would be told to them goes to the log
+	// directory is that of --config-dir, nil without it. The pipelines of one process share it.
+	directory *directory
+	yield     func(ctx context.Context, retry time.Duration) error // before a lease is taken, nil without --config-dir
 }
 
 type flags struct {
 	config   string
+	dir      string
+	pipeline string
 	output   format
 	logLevel string
 	noColor  bool
@@ -207,6 +212,8 @@ Results go to standard output, everything else to standard error.`,
 
 	pf := root.PersistentFlags()
 	pf.StringVarP(&a.flags.config, "config", "c", "", "configuration file (default rootly-idp-sync.yaml, .yml, .toml or .json here)")
+	pf.StringVar(&a.flags.dir, "config-dir", "", "directory with a configuration NAME.yaml for each of several pipelines, in place of --config")
+	pf.StringVar(&a.flags.pipeline, "pipeline", "", "which pipeline of --config-dir")
 	pf.VarP(&a.flags.output, "output", "o", "how results are written: text, json or markdown")
 	pf.StringVar(&a.flags.logLevel, "log-level", "warn", "debug, info, warn or error")
 	pf.BoolVar(&a.flags.noColor, "no-color", false, "no colour on a terminal either (also NO_COLOR)")
@@ -226,6 +233,9 @@ func (a *app) prepare() error {
 		return fmt.Errorf("--log-level %q is none of debug, info, warn, error", a.flags.logLevel)
 	}
 	a.log = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
+	if err := a.chooseConfig(); err != nil {
+		return err
+	}
 	a.palette = reconcile.Palette{}
 	if _, off := os.LookupEnv("NO_COLOR"); !off && !a.flags.noColor && terminal(a.Out) {
 		a.palette = colours(a.Out)

@@ -59,24 +59,16 @@ func (a *app) newValidate() *cobra.Command {
 		Use:   "validate",
 		Short: "Check the configuration, its patterns and expressions, without the network",
 		Long: `Reads the configuration and the environment and reports everything that is wrong at once, each with
-its key and what to do. Nothing is sent.
+its key and what to do. Nothing is sent. With --config-dir and no --pipeline it checks all pipelines and process.yaml.
 ` + exitHelp + `0 valid; 1 not.`,
 		Example: `  rootly-idp-sync validate --config acme.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, rules, err := a.load()
+			if a.manyPipelines() {
+				return a.validateAll()
+			}
+			cfg, err := a.validate()
 			if err != nil {
-				return err
-			}
-			if _, err := a.openSource(cfg, rules); err != nil {
-				return err
-			}
-			target, err := a.openTarget(cfg, a.log)
-			if err != nil {
-				return err
-			}
-			target.Close()
-			if _, err := a.openRootly(cfg, a.log); err != nil {
 				return err
 			}
 			valid := struct {
@@ -88,4 +80,22 @@ its key and what to do. Nothing is sent.
 			}, data: valid}, reconcile.TextOptions{})
 		},
 	}
+}
+
+// validate reads the configuration and makes of it, without the network, what a cycle needs.
+func (a *app) validate() (*config.Config, error) {
+	cfg, rules, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.openSource(cfg, rules); err != nil {
+		return nil, err
+	}
+	target, err := a.openTarget(cfg, a.log)
+	if err != nil {
+		return nil, err
+	}
+	target.Close()
+	_, err = a.openRootly(cfg, a.log)
+	return cfg, err
 }

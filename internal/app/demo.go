@@ -214,7 +214,7 @@ const shownInDemo = 5
 
 // playDemo tells the story on standard output: it is the result here.
 func (a *app) playDemo(ctx context.Context, d *demo) error {
-	a.flags.config = d.config
+	a.flags.config, a.directory = d.config, nil
 	p, err := a.open(ctx)
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +41,10 @@ It is made for the HEALTHCHECK of a container.
 				return err
 			}
 			p := page{title: ready.Reason, data: ready}
-			if ready.Ready && ready.Phase != daemon.PhaseStandby {
+			for _, one := range ready.Pipelines {
+				p.sections = append(p.sections, pageSection{title: one.Pipeline, lines: []string{one.Reason}})
+			}
+			if ready.Ready && ready.Phase != daemon.PhaseStandby && ready.Pipelines == nil {
 				p.title = fmt.Sprintf("ready: %s, next cycle %s", ready.Phase, stamp(ready.Next))
 			}
 			if err := a.show(p, reconcile.TextOptions{}); err != nil {
@@ -60,11 +62,13 @@ It is made for the HEALTHCHECK of a container.
 
 // healthListen is the address of the configuration, also when other keys are wrong: the daemon may run with an older one.
 func (a *app) healthListen() (string, error) {
-	path, err := config.Find(a.flags.config, os.LookupEnv, ".")
-	if err != nil {
-		return "", err
+	var cfg *config.Config
+	var err error
+	if a.directory != nil {
+		cfg, err = a.directory.loaded()
+	} else {
+		cfg, _, err = a.readConfig()
 	}
-	cfg, err := config.Load(path, os.LookupEnv)
 	if cfg == nil {
 		return "", err
 	}

@@ -52,9 +52,15 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 	if err != nil {
 		return err
 	}
-	path := a.flags.config
-	if path == "" {
-		path = "rootly-idp-sync.yaml"
+	path, flag := "rootly-idp-sync.yaml", ""
+	switch {
+	case a.manyPipelines():
+		return errors.New("which pipeline? Name it with --pipeline")
+	case a.directory != nil:
+		path = config.PipelinePath(a.directory.path, a.flags.pipeline)
+		flag = " --config-dir " + a.directory.path + " --pipeline " + a.flags.pipeline
+	case a.flags.config != "":
+		path, flag = a.flags.config, " --config "+a.flags.config
 	}
 	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {
@@ -70,10 +76,6 @@ func (a *app) writeStarter(answers config.Answers, force bool) error {
 	_, err = f.Write(text)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
-	}
-	flag := ""
-	if a.flags.config != "" {
-		flag = " --config " + path
 	}
 	fmt.Fprintf(a.Out, "Wrote %s. Next:\n", path)
 	steps := []string{"export ROOTLY_SCIM_TOKEN=…   # Rootly: Integrations > SSO > SCIM Token"}

@@ -94,10 +94,18 @@ func trialPage(deliveries []notify.Delivery) page {
 	return page{title: fmt.Sprintf("%d of %s taken", taken, plural(len(deliveries), "test message", "test messages")), sections: []pageSection{s}, data: data}
 }
 
+// pageOf is the address of the configuration's page, "" when it cannot be reached from outside.
+func pageOf(cfg *config.Config) string {
+	if cfg.HTTP.PublicURL == "" || cfg.Pipeline == "" {
+		return cfg.HTTP.PublicURL
+	}
+	return cfg.HTTP.PublicURL + "/p/" + cfg.Pipeline
+}
+
 // openNotifier makes the notifier of the configuration; sync names what is synced to the readers of its messages. It sends
 // nothing. Without a memory it remembers for the life of the process.
 func (a *app) openNotifier(cfg *config.Config, sync string, memory notify.Memory) (*notify.Notifier, error) {
-	o := notify.Options{Sync: sync, StaleAfter: cfg.Stale(), PublicURL: cfg.HTTP.PublicURL, Memory: memory, Log: a.log}
+	o := notify.Options{Sync: sync, StaleAfter: cfg.Stale(), PublicURL: pageOf(cfg), Memory: memory, Log: a.log}
 	if cfg.Notify.CAFile != "" {
 		roots, err := authorities(cfg.Notify.CAFile)
 		if err != nil {

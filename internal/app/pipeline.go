@@ -46,11 +46,7 @@ func (a *app) loadOffline() (*config.Config, *reconcile.Rules, error) {
 }
 
 func (a *app) loadLess(relevant func(config.Problems) config.Problems) (*config.Config, *reconcile.Rules, error) {
-	path, err := config.Find(a.flags.config, os.LookupEnv, ".")
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg, err := config.Load(path, os.LookupEnv)
+	cfg, path, err := a.readConfig()
 	problems, wrong := errors.AsType[config.Problems](err)
 	if err != nil && !wrong {
 		return nil, nil, err
@@ -63,6 +59,9 @@ func (a *app) loadLess(relevant func(config.Problems) config.Problems) (*config.
 	}
 	if problems = relevant(problems); len(problems) > 0 {
 		return nil, nil, fmt.Errorf("configuration %s: %w", path, problems)
+	}
+	if err := a.clashes(cfg); err != nil {
+		return nil, nil, err
 	}
 	for _, n := range cfg.Notes {
 		a.note("note: %s", n)
@@ -262,6 +261,7 @@ type pipeline struct {
 	memory memory
 	tracer *trace.Tracer
 	log    *slog.Logger
+	shown  *web.Pipeline // on the site, nil when there is none
 }
 
 // open makes the pipeline of the configuration. It sends nothing; close must be called.
@@ -307,7 +307,11 @@ func (a *app) openStore(ctx context.Context, cfg *config.Config, source connecto
 }
 
 func (a *app) storeOptions(cfg *config.Config, tenant string) store.Options {
-	return store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, LockTTL: cfg.HA.LeaseDuration.Std(), Log: a.log, Now: a.now}
+	o := store.Options{Path: cfg.State.Path, DSN: cfg.State.DSN.Reveal, Source: tenant, Target: cfg.Target.URL, LockTTL: cfg.HA.LeaseDuration.Std(), Log: a.log, Now: a.now, AtWork: a.atWork}
+	if cfg.State.Shared() { // a file has one pipeline, whichever way it is named
+		o.Pipeline = cfg.Pipeline
+	}
+	return o
 }
 
 // kept is the pipeline's state file, for verbs about what earlier runs left.

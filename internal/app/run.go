@@ -35,13 +35,26 @@ With --once it runs one cycle and ends, as a CronJob wants it; a quarantine is h
 
 With ha.mode several replicas choose one that runs the cycles; the others stand by. One that loses the lead
 sends nothing more and ends with code 1, for its supervisor to start it again.
+
+With --config-dir each file NAME.yaml of the directory is a pipeline of its own: one process runs all of them
+side by side, each with its schedule, state and lease. What the process has once, http and health, is in
+process.yaml there. With --once each runs one cycle; the exit code is the worst.
 ` + exitHelp + `0 stopped in good order; 1 failed; with --once those of sync.`,
 		Example: `  rootly-idp-sync run
-  rootly-idp-sync run --once --log-format json`,
+  rootly-idp-sync run --once --log-format json
+  rootly-idp-sync run --config-dir /etc/rootly-idp-sync`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.logAsService(logs, cmd.Flags().Changed("log-level")); err != nil {
 				return err
+			}
+			switch {
+			case a.manyPipelines() && once:
+				return a.runAllOnce(cmd.Context())
+			case a.manyPipelines():
+				return a.runAll(cmd.Context())
+			case a.directory != nil && !once:
+				return errors.New("run takes all pipelines of --config-dir (leave --pipeline out; with --once it may be one of them)")
 			}
 			d := a.newService()
 			a.allow = d.Allow
@@ -62,8 +75,14 @@ sends nothing more and ends with code 1, for its supervisor to start it again.
 	return cmd
 }
 
+// signalled is a daemon, or several.
+type signalled interface {
+	RunNow()
+	Reload()
+}
+
 // heed passes the signals that ask the daemon for something on to it, until stop is called.
-func heed(d *daemon.Daemon) (stop func()) {
+func heed(d signalled) (stop func()) {
 	signals, done := make(chan os.Signal, 4), make(chan struct{})
 	for _, s := range [][]os.Signal{reloadSignals, runSignals} {
 		if len(s) > 0 { // without any, Notify would take them all
@@ -108,21 +127,24 @@ func (a *app) runOnce(ctx context.Context, d *daemon.Daemon) error {
 
 // loadDaemon is the daemon's way to a pipeline: the configuration as it is now, opened, and the files that it is made of.
 func (a *app) loadDaemon(ctx context.Context) (*daemon.Setup, []string, error) {
-	path, err := config.Find(a.flags.config, os.LookupEnv, ".")
-	if err != nil {
+	// Also a configuration with problems names files, and one of them may be what mends it.
+	cfg, path, err := a.readConfig()
+	if path == "" {
 		return nil, nil, err
 	}
 	files := []string{path}
-	// Also a configuration with problems names files, and one of them may be what mends it.
-	if cfg, _ := config.Load(path, os.LookupEnv); cfg != nil {
+	if cfg != nil {
 		files = append(files, cfg.Files()...)
 	}
 	p, err := a.open(ctx)
+	if clash, ok := errors.AsType[*clashError](err); ok {
+		files = append(files, clash.path)
+	}
 	if err != nil {
 		return nil, files, err
 	}
 	s, err := a.setup(p, path)
-	if err == nil {
+	if err == nil && a.site != nil {
 		err = a.showOn(ctx, p)
 	}
 	if err != nil {
@@ -145,17 +167,25 @@ func (a *app) setup(p *pipeline, path string) (*daemon.Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	grace := time.Duration(cfg.Grace)
+	grace, health := time.Duration(cfg.Grace), cfg.Health
+	if cfg.Pipeline != "" {
+		health = config.Health{} // the process answers for all of its pipelines
+	}
 	return &daemon.Setup{
 		Settings: daemon.Settings{
-			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: cfg.Health.Listen,
-			Metrics: cfg.Health.Metrics, Fixed: fixedOf(cfg), Fingerprint: cfg.Fingerprint(),
+			Mode: string(cfg.Mode), Schedule: schedule, RunAtStart: cfg.RunAtStart, Grace: grace, HealthListen: health.Listen,
+			Metrics: health.Metrics, Fixed: fixedOf(cfg), Fingerprint: cfg.Fingerprint(),
 			ElectionTime: 2 * cfg.HA.LeaseDuration.Std(),
 		},
 		Memory: p.memory,
 		Notify: tell,
 		Elect:  a.elector(cfg),
-		Close:  p.close,
+		Close: func() error {
+			if a.site != nil && p.shown != nil {
+				a.site.Drop(p.shown)
+			}
+			return p.close()
+		},
 		Cycle: func(ctx context.Context, w daemon.Watch) (reconcile.Report, error) {
 			return p.cycle(ctx, a.now, cycleOptions{
 				observe: cfg.Mode == config.ModeObserve,

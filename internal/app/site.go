@@ -34,7 +34,11 @@ func (l lateDaemon) RunNow() { (*l.d).RunNow() }
 // serveSite serves the page. That its everyday address is taken stops no sync; one that somebody chose does.
 func (a *app) serveSite() (stop func(), err error) {
 	stop, err = a.site.Serve()
-	if err != nil && a.site.Listen() == config.DefaultHTTPListen {
+	return a.pageOrNone(stop, err, a.site.Listen())
+}
+
+func (a *app) pageOrNone(stop func(), err error, listen string) (func(), error) {
+	if err != nil && listen == config.DefaultHTTPListen {
 		a.log.Warn("there is no status page", "error", err)
 		return func() {}, nil
 	}
@@ -43,18 +47,21 @@ func (a *app) serveSite() (stop func(), err error) {
 
 // showOn makes a pipeline what the site shows. The one before may be closed then.
 func (a *app) showOn(ctx context.Context, p *pipeline) error {
-	access, err := accessOf(p.cfg.HTTP)
-	if err != nil {
-		return err
-	}
-	if err := a.site.Configure(access); err != nil {
-		return err
+	if a.directory == nil { // otherwise the process decides once who may see its pages
+		access, err := accessOf(p.cfg.HTTP)
+		if err != nil {
+			return err
+		}
+		if err := a.site.Configure(access); err != nil {
+			return err
+		}
 	}
 	text, err := p.cfg.YAML()
 	if err != nil {
 		return err
 	}
-	a.site.Use(ctx, &web.Pipeline{Source: p.source.Tenant(), Target: p.cfg.Target.URL, Config: text, Records: p.memory, Rules: p.rules})
+	p.shown = &web.Pipeline{Source: p.source.Tenant(), Target: p.cfg.Target.URL, Config: text, Records: p.memory, Rules: p.rules}
+	a.site.Use(ctx, p.shown)
 	return nil
 }
 
@@ -88,5 +95,8 @@ func accessOf(h config.HTTP) (web.Access, error) {
 
 // fixedOf are the values that only a restart of the daemon changes.
 func fixedOf(cfg *config.Config) map[string]string {
+	if cfg.Pipeline != "" {
+		return map[string]string{"ha": fmt.Sprint(cfg.HA)}
+	}
 	return map[string]string{"http.listen": cfg.HTTP.Listen, "http.cert_file": strconv.FormatBool(cfg.HTTP.CertFile != ""), "ha": fmt.Sprint(cfg.HA)}
 }

@@ -20,12 +20,18 @@ func (a *app) newStatus() *cobra.Command {
 		Long: `Shows what the store knows, without the network: who is managed, the last cycles, the sets of changes
 that wait for a yes, what undo has pinned, what is tried again later, and how the daemon is. With --fail-on-drift it also
 plans, which reads both sides and writes nothing, and tells whether somebody has edited Rootly by hand.
+With --config-dir and no --pipeline it shows a line for each pipeline.
 ` + exitHelp + `0 shown; 1 failed; 3 there is drift (only with --fail-on-drift).`,
 		Example: `  rootly-idp-sync status
-  rootly-idp-sync status --fail-on-drift --quiet`,
+  rootly-idp-sync status --fail-on-drift --quiet
+  rootly-idp-sync status --config-dir /etc/rootly-idp-sync`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			code, err := a.runStatus(cmd.Context(), failOnDrift)
+			run := a.runStatus
+			if a.manyPipelines() {
+				run = a.runStatusAll
+			}
+			code, err := run(cmd.Context(), failOnDrift)
 			if err != nil {
 				return err
 			}

@@ -102,6 +102,9 @@ func (p *pipeline) asCycle(plan planFunc) planFunc {
 func (p *pipeline) endCycle(span *trace.Span, mode string, r reconcile.Report, err error) {
 	span.Say("mode", mode)
 	span.Say("source", sourceName(p.cfg.Source))
+	if p.cfg.Pipeline != "" {
+		span.Say("pipeline", p.cfg.Pipeline)
+	}
 	span.Count("cycle", int(r.Cycle))
 	span.Count("planned", len(r.Plan.Changes))
 	span.Count("held", len(r.Plan.Held))

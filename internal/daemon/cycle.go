@@ -57,8 +57,15 @@ func (d *Daemon) turn(ctx context.Context) (Ended, error) {
 	case <-over:
 		return d.after(ctx, start, e), nil
 	case <-grace.C:
-		return Ended{}, fmt.Errorf("stopped with requests still under way after %s: each is recorded, and the next start looks up what became of it (a longer grace waits longer)", setup.Settings.Grace)
+		return Ended{}, &unansweredError{setup.Settings.Grace}
 	}
+}
+
+// An unansweredError says that the grace has passed and the cycle has not ended: what it sent may still be on its way.
+type unansweredError struct{ grace time.Duration }
+
+func (e *unansweredError) Error() string {
+	return fmt.Sprintf("stopped with requests still under way after %s: each is recorded, and the next start looks up what became of it (a longer grace waits longer)", e.grace)
 }
 
 // retryLocked is when a cycle that found the state in use is tried again, where a leader that was killed may have left it so.

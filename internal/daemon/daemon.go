@@ -100,9 +100,11 @@ type Daemon struct {
 	o          Options
 	log        *slog.Logger
 	supervisor *supervisor
-	board      board
+	board      *board
 	runNow     chan struct{}
 	reloads    chan struct{}
+	retired    chan struct{} // closed by Retire
+	retire     sync.Once
 
 	mu    sync.RWMutex // guards setup, which only the loop replaces
 	setup *Setup
@@ -143,7 +145,7 @@ func New(o Options) *Daemon {
 	if o.Env == nil {
 		o.Env = os.Getenv
 	}
-	d := &Daemon{o: o, log: o.Log, runNow: make(chan struct{}, 1), reloads: make(chan struct{}, 1), born: time.Now()}
+	d := &Daemon{o: o, log: o.Log, board: &board{}, runNow: make(chan struct{}, 1), reloads: make(chan struct{}, 1), retired: make(chan struct{}), born: time.Now()}
 	d.supervisor = newSupervisor(o.Env, o.Log)
 	return d
 }
@@ -157,6 +159,18 @@ func (d *Daemon) RunNow() { signalOnce(d.runNow) }
 
 // Reload loads the configuration again, once no cycle runs.
 func (d *Daemon) Reload() { signalOnce(d.reloads) }
+
+// Retire ends Run in good order as soon as no cycle runs.
+func (d *Daemon) Retire() { d.retire.Do(func() { close(d.retired) }) }
+
+func (d *Daemon) isRetired() bool {
+	select {
+	case <-d.retired:
+		return true
+	default:
+		return false
+	}
+}
 
 func signalOnce(ch chan struct{}) {
 	select {
@@ -178,7 +192,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer d.close()
-	stopHealth, err := d.serveHealth()
+	stopHealth, err := serveHealth(d.listen, d.Handler(), d.log)
 	if err != nil {
 		return err
 	}
@@ -195,7 +209,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	term, err := d.elect(ctx)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || d.isRetired()):
 		d.supervisor.stopping()
 		d.log.Info("stopped", "standby", true)
 		return nil
@@ -284,10 +298,10 @@ func (d *Daemon) Once(ctx context.Context) (reconcile.Report, error) {
 // open loads the first configuration and what an earlier run of the daemon has left in the store.
 func (d *Daemon) open(ctx context.Context) error {
 	setup, files, err := d.o.Load(ctx)
+	d.remember(files, nil)
 	if err != nil {
 		return err
 	}
-	d.remember(files, nil)
 	d.replace(setup)
 	d.listen, d.fixed = setup.Settings.HealthListen, setup.Settings.Fixed
 	host, _ := os.Hostname()
@@ -375,9 +389,9 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// wait returns true when a cycle is due, and false when ctx has ended.
+// wait returns true when a cycle is due, and false when ctx has ended or the daemon has retired.
 func (d *Daemon) wait(ctx context.Context) bool {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !d.isRetired() {
 		d.beat.Store(int64(time.Since(d.born)))
 		now := d.now()
 		if now.Before(d.seen) {
@@ -395,6 +409,7 @@ func (d *Daemon) wait(ctx context.Context) bool {
 		timer := time.NewTimer(min(d.due.Sub(now), lookEvery))
 		select {
 		case <-ctx.Done():
+		case <-d.retired:
 		case <-d.runNow:
 			d.log.Info("cycle asked for")
 			d.due = now

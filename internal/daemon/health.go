@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -26,14 +27,32 @@ type Readiness struct {
 	LastGood      time.Time `json:"lastGood,omitzero"`
 	AgeSeconds    int64     `json:"ageSeconds,omitempty"` // of the last good cycle
 	Next          time.Time `json:"next,omitzero"`
+	// Pipelines are those of a Fleet, each by itself.
+	Pipelines []PipelineReadiness `json:"pipelines,omitempty"`
+}
+
+// PipelineReadiness is that of one pipeline of a Fleet.
+type PipelineReadiness struct {
+	Pipeline string `json:"pipeline"`
+	Readiness
 }
 
 // Handler answers /healthz (the process turns), /readyz (it does its work), and /metrics where the configuration wants it.
 func (d *Daemon) Handler() http.Handler {
+	return probes(d.alive, d.Readiness, func() http.Handler {
+		if setup := d.current(); setup == nil || !setup.Settings.Metrics {
+			return nil
+		}
+		return d.o.Metrics
+	})
+}
+
+// probes answers probes with what the functions say; without metrics there are none.
+func probes(alive func() bool, readiness func(context.Context) Readiness, metrics func() http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		status, text := http.StatusOK, "ok"
-		if !d.alive() {
+		if !alive() {
 			status, text = http.StatusServiceUnavailable, "the daemon's loop stands still"
 		}
 		answer(w, status, struct {
@@ -41,7 +60,7 @@ func (d *Daemon) Handler() http.Handler {
 		}{text})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ready := d.Readiness(r.Context())
+		ready := readiness(r.Context())
 		status := http.StatusOK
 		if !ready.Ready {
 			status = http.StatusServiceUnavailable
@@ -49,11 +68,11 @@ func (d *Daemon) Handler() http.Handler {
 		answer(w, status, ready)
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		if setup := d.current(); d.o.Metrics == nil || setup == nil || !setup.Settings.Metrics {
-			http.NotFound(w, r)
+		if m := metrics(); m != nil {
+			m.ServeHTTP(w, r)
 			return
 		}
-		d.o.Metrics.ServeHTTP(w, r)
+		http.NotFound(w, r)
 	})
 	return mux
 }
@@ -151,25 +170,25 @@ func (p *probe) ok(ctx context.Context, ask func(context.Context) bool) bool {
 }
 
 // serveHealth listens where the first configuration says, until stop is called.
-func (d *Daemon) serveHealth() (stop func(), err error) {
-	if d.listen == "" {
+func serveHealth(listen string, handler http.Handler, log *slog.Logger) (stop func(), err error) {
+	if listen == "" {
 		return func() {}, nil
 	}
-	l, err := net.Listen("tcp", d.listen)
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, fmt.Errorf(`health.listen: %w (choose another address, or "" for none)`, err)
 	}
 	srv := &http.Server{
-		Handler: d.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 13,
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("health is no longer served", "error", err)
+			log.Error("health is no longer served", "error", err)
 		}
 	})
-	d.log.Info("health is served", "address", l.Addr().String())
+	log.Info("health is served", "address", l.Addr().String())
 	return func() {
 		_ = srv.Close() // nothing that is worth waiting for
 		wg.Wait()

@@ -88,6 +88,9 @@ func (d *Daemon) elect(ctx context.Context) (Term, error) {
 		err  error
 	}
 	over := make(chan outcome, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	retired := d.retired
 	go func() {
 		term, err := elector.Campaign(ctx, d.see)
 		over <- outcome{term, err}
@@ -100,6 +103,9 @@ func (d *Daemon) elect(ctx context.Context) (Term, error) {
 		select {
 		case o := <-over:
 			return o.term, o.err
+		case <-retired:
+			cancel()
+			retired = nil
 		case <-d.runNow:
 			d.log.Info("no cycle was begun: this replica stands by", "leader", d.State().Leader)
 		case <-d.reloads:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,9 @@ type KubernetesOptions struct {
 	LeaseDuration time.Duration
 	RenewDeadline time.Duration
 	RetryPeriod   time.Duration
-	Log           *slog.Logger // silent when nil
+	// Before is called before each try to take a Lease that nobody holds; it may wait, and its error is the try's. It may be nil.
+	Before func(ctx context.Context) error
+	Log    *slog.Logger // silent when nil
 }
 
 // Kubernetes elects by a Lease object, with the election of client-go.
@@ -69,12 +72,15 @@ func NewKubernetes(o KubernetesOptions) (*Kubernetes, error) {
 		return nil, fmt.Errorf("ha.mode kubernetes: %w", err)
 	}
 	// What client-go says beside the election, such as of a token that cannot be read, goes where everything goes.
-	klog.SetSlogLogger(o.Log.With("part", "client-go"))
+	tellKlog.Do(func() { klog.SetSlogLogger(o.Log.With("part", "client-go")) })
 	return &Kubernetes{o: o, now: clocks(), lock: &resourcelock.LeaseLock{
 		LeaseMeta: metav1.ObjectMeta{Name: o.Name, Namespace: o.Namespace}, Client: client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: o.Identity},
 	}}, nil
 }
+
+// tellKlog guards the logger that client-go has for the whole process: it may not be set while anything is elected.
+var tellKlog sync.Once
 
 // namespaceFile is where a pod finds its namespace.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -103,7 +109,7 @@ func (k *Kubernetes) Close() error { return nil }
 // Campaign stands for election until this process leads or ctx ends.
 func (k *Kubernetes) Campaign(ctx context.Context, seen func(daemon.Standing)) (daemon.Term, error) {
 	t := &leaseTerm{window: newWindow(k.now), identity: k.lock.Identity(), ended: make(chan struct{})}
-	lock := &trustedLock{Interface: k.lock, term: t, trust: k.o.RenewDeadline, seen: seen}
+	lock := &trustedLock{Interface: k.lock, term: t, trust: k.o.RenewDeadline, seen: seen, before: k.o.Before}
 	began := make(chan struct{})
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: lock, Name: k.o.Name, ReleaseOnCancel: true,
@@ -189,10 +195,12 @@ func (t *leaseTerm) Release(ctx context.Context) error {
 // by itself would do so as soon as a renewal fails, with writes under way.
 type trustedLock struct {
 	resourcelock.Interface
-	term  *leaseTerm
-	trust time.Duration
-	seen  func(daemon.Standing)
-	last  *daemon.Standing
+	term   *leaseTerm
+	trust  time.Duration
+	seen   func(daemon.Standing)
+	last   *daemon.Standing
+	before func(context.Context) error
+	held   bool // it was taken, and is renewed since
 }
 
 // Get reads the Lease and tells who holds it.
@@ -221,11 +229,18 @@ func (l *trustedLock) Update(ctx context.Context, r resourcelock.LeaderElectionR
 }
 
 func (l *trustedLock) write(ctx context.Context, r resourcelock.LeaderElectionRecord, send func(context.Context, resourcelock.LeaderElectionRecord) error) error {
+	// Who takes it while this one waits has changed its version, so that the try fails.
+	if l.before != nil && !l.held {
+		if err := l.before(ctx); err != nil {
+			return err
+		}
+	}
 	// The others count from when they see the renewal, which is later than this.
 	start := l.term.window.now()
 	err := send(ctx, r)
 	switch {
 	case err == nil && r.HolderIdentity == l.Identity():
+		l.held = true
 		l.term.window.extend(start.add(l.trust))
 	case err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err): // that is another candidate's luck
 		l.tell(daemon.Standing{Err: l.explain(err)})

@@ -283,6 +283,50 @@ func TestAReleaseThatIsNotAnsweredIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestWhoStandsBackLosesToWhoDoesNot, and renews without standing back once it leads.
+func TestWhoStandsBackLosesToWhoDoesNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		lazy, busy := c.candidate(t, "pod-a", clocks())
+		waits := 0
+		busy.o.Before = func(ctx context.Context) error {
+			waits++
+			return sleep(ctx, 10*time.Second)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		over := make(chan daemon.Term, 1)
+		go func() {
+			term, _ := busy.Campaign(ctx, ignore) // of a campaign that is stopped
+			over <- term
+		}()
+		time.Sleep(time.Second)
+		idle, k := c.candidate(t, "pod-b", clocks())
+		term := lead(t, idle, k)
+		if got := c.holder(); got != "pod-b" {
+			t.Errorf("%s leads", got)
+		}
+		time.Sleep(5 * time.Minute)
+		if got := c.holder(); got != "pod-b" || waits != 1 {
+			t.Errorf("%s leads, and the other one stood back %d times from a Lease that is held", got, waits)
+		}
+		if err := term.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		other := <-over
+		time.Sleep(5 * time.Minute)
+		if got := c.holder(); got != "pod-a" || other.Allow() != nil || waits != 2 {
+			t.Errorf("%s leads, allowed %v, after standing back %d times", got, other.Allow(), waits)
+		}
+		stop()
+		lazy.mu.Lock()
+		lazy.term = other
+		lazy.mu.Unlock()
+		if err := other.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestAStandbyIsStoppedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster()

@@ -16,6 +16,7 @@ type Postgres struct {
 	name   string
 	ttl    time.Duration
 	retry  time.Duration
+	before func(context.Context) error
 }
 
 var _ daemon.Elector = (*Postgres)(nil)
@@ -26,6 +27,8 @@ type PostgresOptions struct {
 	Name          string
 	LeaseDuration time.Duration
 	RetryPeriod   time.Duration
+	// Before is called before each try; it may wait. Its error ends the campaign. It may be nil.
+	Before func(ctx context.Context) error
 }
 
 // NewPostgres opens the database.
@@ -34,7 +37,7 @@ func NewPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Postgres{leases: leases, name: "leader/" + o.Name, ttl: o.LeaseDuration, retry: o.RetryPeriod}, nil
+	return &Postgres{leases: leases, name: "leader/" + o.Name, ttl: o.LeaseDuration, retry: o.RetryPeriod, before: o.Before}, nil
 }
 
 // Close ends the connections, after the term has been released.
@@ -44,6 +47,11 @@ func (p *Postgres) Close() error { return p.leases.Close() }
 func (p *Postgres) Campaign(ctx context.Context, seen func(daemon.Standing)) (daemon.Term, error) {
 	var last daemon.Standing
 	for {
+		if p.before != nil {
+			if err := p.before(ctx); err != nil {
+				return nil, err
+			}
+		}
 		lease, err := p.leases.Acquire(ctx, p.name, p.ttl)
 		if err == nil {
 			return postgresTerm{lease}, nil

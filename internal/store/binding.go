@@ -28,9 +28,15 @@ func (s *Store) Target() string {
 const readBinding = `SELECT source, target FROM meta WHERE pipeline = $1`
 
 // bind writes the pair into a new store and compares it in an old one.
-func (s *Store) bind(ctx context.Context, allowOther bool) error {
+func (s *Store) bind(ctx context.Context, o Options) error {
 	err := s.ro.QueryRowContext(ctx, readBinding, s.pipeline).Scan(&s.bound.source, &s.bound.target)
 	if errors.Is(err, sql.ErrNoRows) {
+		if o.AtWork != nil && !o.AllowOther {
+			if err := s.unknown(ctx, o.AtWork); err != nil {
+				return err
+			}
+		}
+		s.fresh = true
 		err = s.write(ctx, "bind state", func(t *tx) error {
 			err := t.exec(`INSERT INTO meta (pipeline, lineage, source, target, bound) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 				s.pipeline, rand.Text(), s.own.source, s.own.target, millis(s.now()))
@@ -43,10 +49,36 @@ func (s *Store) bind(ctx context.Context, allowOther bool) error {
 	if err != nil {
 		return fmt.Errorf("read binding: %w", s.db.explain(err))
 	}
-	if s.own != s.bound && !allowOther {
+	if s.own != s.bound && !o.AllowOther {
 		return s.foreign(s.own, s.bound)
 	}
 	return nil
+}
+
+// unknown refuses to begin an empty ledger for a directory and a target that the state knows as another pipeline, unless
+// that one is at work too: its file was renamed, or it is named now and was not.
+func (s *Store) unknown(ctx context.Context, atWork func(string) bool) error {
+	rows, err := s.ro.QueryContext(ctx, `SELECT pipeline FROM meta WHERE source = $1 AND target = $2 AND pipeline <> $3 ORDER BY pipeline`, s.own.source, s.own.target, s.pipeline)
+	if err != nil {
+		return fmt.Errorf("read binding: %w", s.db.explain(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var other string
+		if err := rows.Scan(&other); err != nil {
+			return fmt.Errorf("read binding: %w", err)
+		}
+		if atWork(other) {
+			continue
+		}
+		remedy := fmt.Sprintf("name the file %s.yaml to go on with what is known", other)
+		if s.pipeline == defaultPipeline {
+			remedy = fmt.Sprintf("go on with --config-dir and --pipeline %s", other)
+		}
+		return fmt.Errorf("state %s knows directory %s and target %s as the pipeline %s, and this one is %s (%s; adopt --relink gives this one an empty ledger of its own)",
+			s.db.place(), s.own.source, s.own.target, other, s.pipeline, remedy)
+	}
+	return rows.Err()
 }
 
 // stillBound proves that the store belongs to the caller's pair now: another process may have bound it anew since Open.

@@ -113,4 +113,7 @@ func (o Options) dsn() string {
 
 func (o Options) lockTTL() time.Duration { return min(cmp.Or(o.LockTTL, WriterTTL), WriterTTL) }
 
-func (o Options) pipeline() string { return cmp.Or(o.Pipeline, "default") }
+// defaultPipeline is the name of a configuration that stands alone.
+const defaultPipeline = "default"
+
+func (o Options) pipeline() string { return cmp.Or(o.Pipeline, defaultPipeline) }

@@ -65,16 +65,18 @@ func newPostgres(dsn string, o Options) (*postgres, error) {
 	if p.files, err = migrationsOf("postgres"); err != nil {
 		return nil, err
 	}
-	p.pool = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(durable))
+	p.pool = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(p.session))
 	p.pool.SetMaxOpenConns(8)
 	p.pool.SetMaxIdleConns(3)
 	p.pool.SetConnMaxIdleTime(5 * time.Minute)
 	return p, nil
 }
 
-// durable makes a COMMIT mean that the row is on the disk, whatever the server's default is.
-func durable(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
+// session makes a COMMIT mean that the row is on the disk, whatever the server's default is, and has the server end a
+// transaction whose process stands still: its locks would keep the next leader from writing for as long as it does.
+func (p *postgres) session(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, fmt.Sprintf(`SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+		SET idle_in_transaction_session_timeout = %d`, p.patience().Milliseconds()))
 	return err
 }
 

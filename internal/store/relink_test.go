@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,5 +82,42 @@ func TestRelink(t *testing.T) {
 	}
 	if _, err := Open(ctx, options(path)); err == nil {
 		t.Error("opened for the old pair")
+	}
+}
+
+// TestALedgerIsNotBegunTwiceForOneDirectoryAndTarget: a file that was renamed, or moved into a directory of pipelines, would
+// begin with an empty ledger beside the one that knows who is managed.
+func TestALedgerIsNotBegunTwiceForOneDirectoryAndTarget(t *testing.T) {
+	tests := map[string]struct {
+		first, second string
+		peers         []string
+		allow         bool
+		want          string // of the error, "" for none
+	}{
+		"into a directory": {first: "", second: "acme", want: "as the pipeline default, and this one is acme (name the file default.yaml to go on with what is known"},
+		"out of one":       {first: "acme", second: "", want: "as the pipeline acme, and this one is default (go on with --config-dir and --pipeline acme"},
+		"renamed":          {first: "acme", second: "acme-corp", want: "name the file acme.yaml to go on"},
+		"both at work":     {first: "acme", second: "acme-eu", peers: []string{"acme"}},
+		"begun anew":       {first: "acme", second: "acme-eu", allow: true},
+		"the same":         {first: "acme", second: "acme"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := options(statePath(t))
+			o.Pipeline = tc.first
+			openAt(t, o)
+			o.Pipeline, o.AllowOther = tc.second, tc.allow
+			o.AtWork = func(name string) bool { return slices.Contains(tc.peers, name) }
+			s, err := Open(t.Context(), o)
+			if err == nil {
+				defer s.Close()
+				if fresh := tc.first != tc.second; s.Fresh() != fresh {
+					t.Errorf("fresh: %t, want %t", s.Fresh(), fresh)
+				}
+			}
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("err = %v, want one that says %q", err, tc.want)
+			}
+		})
 	}
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Target   string        // the SCIM base URL
 	Pipeline string        // "default" when empty
 	LockTTL  time.Duration // how long the writer's lock of a killed run stays taken on PostgreSQL; WriterTTL when zero, and at most that
+	// AtWork tells of another pipeline with the same source and target whether it is at work with this state too. One that is not
+	// is most likely this one by an earlier name. Nil means that each is.
+	AtWork func(pipeline string) bool
 	// AllowOther opens a store that is bound to another pair too, for Relink; until then Begin refuses.
 	AllowOther bool
 	Log        *slog.Logger
@@ -37,6 +40,8 @@ type Store struct {
 	now      func() time.Time
 	ro       *sql.DB // reads, each of one consistent state, beside the writer
 	w        *writer
+
+	fresh bool // Open made the binding
 
 	mu    sync.Mutex
 	own   pair      // what the caller works with
@@ -75,7 +80,7 @@ func open(ctx context.Context, db database, o Options) (*Store, error) {
 	if s.w, err = newWriter(ctx, db, o.Log); err != nil {
 		return nil, errors.Join(db.explain(err), db.close())
 	}
-	if err := s.bind(ctx, o.AllowOther); err != nil {
+	if err := s.bind(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -83,6 +88,9 @@ func open(ctx context.Context, db database, o Options) (*Store, error) {
 
 // Place is where the store is: the file, or user, server and database.
 func (s *Store) Place() string { return s.db.place() }
+
+// Fresh tells whether Open found nothing of this pipeline and made its binding.
+func (s *Store) Fresh() bool { return s.fresh }
 
 // Close ends the store after the writes that are under way.
 func (s *Store) Close() error {

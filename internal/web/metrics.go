@@ -35,6 +35,7 @@ type Build struct {
 // values of a label are words of the code, never names of people or groups.
 type Metrics struct {
 	registry *prometheus.Registry
+	register prometheus.Registerer // adds the pipeline to each series, where there are several
 
 	cycles        *prometheus.CounterVec
 	cycleDuration *prometheus.HistogramVec
@@ -46,8 +47,8 @@ type Metrics struct {
 	pauses        map[Side]*pause
 }
 
-// NewMetrics returns Metrics on a registry of their own, with those of the Go runtime and of the process.
-func NewMetrics(b Build) *Metrics {
+// newMetrics returns Metrics on a registry of their own. Each series has the name of the pipeline as a label, unless it is "".
+func newMetrics(pipeline string) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
 	}
@@ -66,13 +67,10 @@ func NewMetrics(b Build) *Metrics {
 		waits:  counter("throttled_total", "Answers 429 Too Many Requests, by side.", "side"),
 		waited: counter("throttled_seconds_total", "Seconds in which nothing was sent to a side because of an answer 429, by side.", "side"),
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: metricPrefix + "build_info", Help: "1, with the version of the binary as labels.",
-		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": b.Go},
-	})
-	info.Set(1)
-	m.registry.MustRegister(m.cycles, m.cycleDuration, m.changes, m.requests, m.requestTime, m.waits, m.waited, info,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if m.register = m.registry; pipeline != "" {
+		m.register = prometheus.WrapRegistererWith(prometheus.Labels{"pipeline": pipeline}, m.registry)
+	}
+	m.register.MustRegister(m.cycles, m.cycleDuration, m.changes, m.requests, m.requestTime, m.waits, m.waited)
 	for _, r := range []daemon.Result{
 		daemon.ResultGood, daemon.ResultObserved, daemon.ResultHeld, daemon.ResultPartial, daemon.ResultFailed, daemon.ResultInterrupted, daemon.ResultSkipped,
 	} {
@@ -81,9 +79,21 @@ func NewMetrics(b Build) *Metrics {
 	return m
 }
 
+// process adds the metrics of the process: the Go runtime's and which binary it is.
+func (m *Metrics) process(b Build) {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: metricPrefix + "build_info", Help: "1, with the version of the binary as labels.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "goversion": b.Go},
+	})
+	info.Set(1)
+	m.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
 // Handler answers with the metrics.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+func (m *Metrics) Handler() http.Handler { return answerWith(m.registry) }
+
+func answerWith(g prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
 // ended counts a cycle that ended.
@@ -195,7 +205,7 @@ func (c gaugeCollector) ofState(s daemon.State, set func(g gauge, v float64, lab
 	}
 	set(gaugeRunning, oneIf(s.Phase == daemon.PhasePlanning || s.Phase == daemon.PhaseApplying))
 	set(gaugeQuarantine, oneIf(s.Quarantine != nil))
-	set(gaugeLeader, oneIf(s.Phase != daemon.PhaseStandby))
+	set(gaugeLeader, oneIf(s.Phase != daemon.PhaseStandby && s.Phase != daemon.PhaseStopped))
 	set(gaugeReload, oneIf(s.ReloadError == ""))
 	if s.Mode != "" {
 		set(gaugeMode, 1, s.Mode)

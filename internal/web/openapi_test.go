@@ -51,8 +51,8 @@ var operations = map[string]operation{
 	"POST held/{fingerprint}/approve": {"Say yes to one held set: the next cycle within 24 hours carries out what of it is still planned, once", nil, ApprovalRequest{}, 200, Held{}},
 }
 
-// describe makes the OpenAPI document of the routes and the types.
-func describe(routes []route) map[string]any {
+// describe makes the OpenAPI document of the routes, what is said of them, and the types.
+func describe(routes []route, operations map[string]operation) map[string]any {
 	schemas := map[string]any{}
 	paths := map[string]any{}
 	for _, rt := range routes {
@@ -207,7 +207,7 @@ func TestOpenAPIDescribesTheHandlers(t *testing.T) {
 			t.Errorf("%s is described and not served", name)
 		}
 	}
-	data, err := json.MarshalIndent(describe(w.site.apiRoutes()), "", " ")
+	data, err := json.MarshalIndent(describe(w.site.apiRoutes(), operations), "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}

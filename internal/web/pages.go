@@ -30,7 +30,7 @@ type listPage struct {
 	Data  any
 }
 
-func newListPage(r *http.Request, page, pages int, data any) listPage {
+func (s *Site) newListPage(r *http.Request, page, pages int, data any) listPage {
 	q := r.URL.Query()
 	to := func(n int) string {
 		if n < 1 || n > pages {
@@ -41,7 +41,7 @@ func newListPage(r *http.Request, page, pages int, data any) listPage {
 			next[k] = v
 		}
 		next.Set("page", strconv.Itoa(n))
-		return r.URL.Path + "?" + next.Encode()
+		return s.base + r.URL.Path + "?" + next.Encode()
 	}
 	return listPage{Query: q, Prev: to(page - 1), Next: to(page + 1), Data: data}
 }
@@ -69,7 +69,7 @@ func (s *Site) pagePlan(w http.ResponseWriter, r *http.Request, c call) error {
 		List    listPage
 	}{v, open, f, f.narrow(), reconcile.Reasons(), []reconcile.Verb{
 		reconcile.VerbLink, reconcile.VerbCreate, reconcile.VerbReactivate, reconcile.VerbUpdate, reconcile.VerbAdd, reconcile.VerbRemove, reconcile.VerbDeactivate, reconcile.VerbDelete,
-	}, newListPage(r, v.Changes.Page, v.Changes.Pages, nil)})
+	}, s.newListPage(r, v.Changes.Page, v.Changes.Pages, nil)})
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (s *Site) pageList(w http.ResponseWriter, r *http.Request, c call, name, ti
 	if err != nil {
 		return err
 	}
-	s.render(w, r, c, http.StatusOK, name, title, newListPage(r, list.Page, list.Pages, list))
+	s.render(w, r, c, http.StatusOK, name, title, s.newListPage(r, list.Page, list.Pages, list))
 	return nil
 }
 
@@ -106,7 +106,7 @@ func (s *Site) pageGroup(w http.ResponseWriter, r *http.Request, c call) error {
 	}
 	p := detailPage{Detail: d, Kind: reconcile.KindGroup}
 	if d.Members != nil {
-		p.List = newListPage(r, d.Members.Page, d.Members.Pages, nil)
+		p.List = s.newListPage(r, d.Members.Page, d.Members.Pages, nil)
 	}
 	s.render(w, r, c, http.StatusOK, "detail", reconcile.Visible(d.Name), p)
 	return nil
@@ -135,7 +135,7 @@ func (s *Site) pageHistory(w http.ResponseWriter, r *http.Request, c call) error
 		// The moment is rounded up to a second, so the next page begins where this one ends or one row above.
 		last := list[charted-1].Started.Truncate(time.Second).Add(time.Second)
 		if list = list[:charted]; until.IsZero() || last.Before(until) {
-			older = "/history?until=" + url.QueryEscape(machine(last))
+			older = s.base + "/history?until=" + url.QueryEscape(machine(last))
 		}
 	}
 	s.render(w, r, c, http.StatusOK, "history", "History", struct {
@@ -161,7 +161,7 @@ func (s *Site) pageCycle(w http.ResponseWriter, r *http.Request, c call) error {
 		Cycle
 		Changes Page[Past]
 		List    listPage
-	}{cycle, list, newListPage(r, list.Page, list.Pages, nil)})
+	}{cycle, list, s.newListPage(r, list.Page, list.Pages, nil)})
 	return nil
 }
 
@@ -208,13 +208,13 @@ func (s *Site) postApprove(w http.ResponseWriter, r *http.Request, c call) error
 	if _, err := s.approve(r.Context(), fingerprint, by, r.FormValue("include_on_call") == "yes"); err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/held/"+url.PathEscape(fingerprint), http.StatusSeeOther)
+	http.Redirect(w, r, s.base+"/held/"+url.PathEscape(fingerprint), http.StatusSeeOther)
 	return nil
 }
 
 func (s *Site) postCycle(w http.ResponseWriter, r *http.Request, c call) error {
 	s.runNow(c)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, s.base+"/", http.StatusSeeOther)
 	return nil
 }
 
@@ -224,7 +224,7 @@ func (s *Site) pageLogin(w http.ResponseWriter, r *http.Request, c call) error {
 }
 
 func (s *Site) metrics(w http.ResponseWriter, r *http.Request, _ call) error {
-	s.Metrics.Handler().ServeHTTP(w, r)
+	s.scraped.ServeHTTP(w, r)
 	return nil
 }
 

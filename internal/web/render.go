@@ -61,36 +61,40 @@ func (s *Site) static(w http.ResponseWriter, r *http.Request, _ call) error {
 
 // frame is what each page has around its content.
 type frame struct {
-	Title   string
-	Nav     string // the menu's entry that is shown
-	Theme   string // "", "light", "dark"
-	Path    string // of this page, with its query
-	Who     visitor
-	Login   bool // people sign in here
-	Decides bool // the visitor may approve and begin a cycle
-	Live    Progress
-	Build   Build
-	Source  string
-	Target  string
-	Now     time.Time
-	Data    any
+	Title    string
+	Pipeline string // its name, "" for one that stands alone
+	Nav      string // the menu's entry that is shown
+	Theme    string // "", "light", "dark"
+	Path     string // of this page, with its query
+	Who      visitor
+	Login    bool // people sign in here
+	Decides  bool // the visitor may approve and begin a cycle
+	Live     Progress
+	Build    Build
+	Source   string
+	Target   string
+	Now      time.Time
+	Data     any
 }
 
-// navs are the entries of the menu.
-var navs = []struct{ Path, Name string }{
+// A nav is an entry of the menu.
+type nav struct{ Path, Name string }
+
+var navs = []nav{
 	{"/", "Now"}, {"/plan", "Plan"}, {"/people", "People"}, {"/groups", "Groups"}, {"/history", "History"}, {"/config", "Config"},
 }
 
 // parseTemplates makes one set for each page, all of them with the frame and the parts.
-func parseTemplates(now func() time.Time) map[string]*template.Template {
+func (s *Site) parseTemplates() map[string]*template.Template {
 	base := template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return assetNames[name] },
 		"stamp": stamp, "machine": machine, "seconds": seconds, "plural": plural, "title": title,
-		"ago":      func(t time.Time) string { return ago(t, now()) },
-		"navs":     func() any { return navs },
-		"person":   func(id string) string { return "/people/" + url.PathEscape(id) },
-		"group":    func(id string) string { return "/groups/" + url.PathEscape(id) },
-		"object":   objectPath,
+		"ago":      func(t time.Time) string { return ago(t, s.now()) },
+		"base":     func() string { return s.base },
+		"navs":     func() []nav { return s.navs },
+		"person":   func(id string) string { return s.base + "/people/" + url.PathEscape(id) },
+		"group":    func(id string) string { return s.base + "/groups/" + url.PathEscape(id) },
+		"object":   func(o reconcile.Ref) string { return s.base + objectPath(o) },
 		"visible":  reconcile.Visible,
 		"first":    func(n int, list []reconcile.HeldItem) []reconcile.HeldItem { return list[:min(n, len(list))] },
 		"minus":    func(a, b int) int { return a - b },
@@ -127,9 +131,9 @@ const icon = template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/20
 // render writes a page whole or not at all.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, c call, status int, name, title string, data any) {
 	f := frame{
-		Title: title, Theme: theme(r), Path: r.URL.RequestURI(), Who: c.who, Login: c.g.OIDC != nil, Decides: c.who.Role >= RoleApprover, Now: s.now(), Build: s.build, Data: data,
+		Title: title, Pipeline: s.name, Theme: theme(r), Path: s.base + r.URL.RequestURI(), Who: c.who, Login: c.g.OIDC != nil, Decides: c.who.Role >= RoleApprover, Now: s.now(), Build: s.build, Data: data,
 	}
-	for _, n := range navs {
+	for _, n := range s.navs {
 		if r.URL.Path == n.Path || n.Path != "/" && strings.HasPrefix(r.URL.Path, n.Path+"/") {
 			f.Nav = n.Path
 		}
@@ -137,7 +141,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, c call, status int
 	if strings.HasPrefix(r.URL.Path, "/cycles/") {
 		f.Nav = "/history"
 	}
-	if c.who.Role > RoleNobody { // others learn nothing of what runs here
+	if c.who.Role > RoleNobody && s.daemon != nil { // others learn nothing of what runs here
 		f.Live = progressOf(s.daemon.State(), f.Now)
 		_ = s.live.Use(func(p Pipeline) error { f.Source, f.Target = p.Source, p.Target; return nil })
 	}

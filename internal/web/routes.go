@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/daemon"
@@ -29,8 +30,14 @@ type call struct {
 
 const apiPrefix = "/api/v1/"
 
+// allRoutes are those of a daemon that is alone in its process.
 func (s *Site) allRoutes() []route {
-	return append([]route{
+	return slices.Concat(s.ownRoutes(), s.processRoutes(), s.apiRoutes())
+}
+
+// ownRoutes are the pages about the daemon.
+func (s *Site) ownRoutes() []route {
+	return []route{
 		{"GET", "/{$}", RoleViewer, s.pageNow},
 		{"GET", "/plan", RoleViewer, s.pagePlan},
 		{"GET", "/people", RoleViewer, s.pagePeople},
@@ -46,6 +53,12 @@ func (s *Site) allRoutes() []route {
 		{"POST", "/held/{fingerprint}/approve", RoleApprover, s.postApprove},
 		{"POST", "/cycles", RoleApprover, s.postCycle},
 		{"GET", "/events", RoleViewer, s.events},
+	}
+}
+
+// processRoutes are what a process has once.
+func (s *Site) processRoutes() []route {
+	return []route{
 		{"GET", "/metrics", RoleViewer, s.metrics},
 		{"GET", "/login", RoleNobody, s.pageLogin},
 		{"GET", "/login/begin", RoleNobody, func(w http.ResponseWriter, r *http.Request, c call) error { return s.begin(w, r, c.g) }},
@@ -53,12 +66,12 @@ func (s *Site) allRoutes() []route {
 		{"POST", "/logout", RoleNobody, func(w http.ResponseWriter, r *http.Request, c call) error { return s.logout(w, r, c.g) }},
 		{"POST", "/theme", RoleNobody, s.postTheme},
 		{"GET", "/static/{name}", RoleNobody, s.static},
-	}, s.apiRoutes()...)
+	}
 }
 
-func (s *Site) routes() http.Handler {
+func (s *Site) routes(all []route) *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, rt := range s.allRoutes() {
+	for _, rt := range all {
 		mux.Handle(rt.method+" "+rt.path, s.guarded(rt))
 	}
 	mux.Handle("/", s.guarded(route{role: RoleViewer, handle: func(http.ResponseWriter, *http.Request, call) error {
@@ -112,7 +125,7 @@ func (s *Site) guarded(rt route) http.Handler {
 			return
 		}
 		if err := rt.handle(w, r, c); err != nil {
-			s.refuse(w, r, c, err)
+			s.refuse(w, r, c, s.stopped(err))
 		}
 	})
 }
@@ -196,7 +209,7 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, c call, err error)
 		return
 	}
 	if p.Status == http.StatusUnauthorized && r.Method == http.MethodGet && c.g.OIDC != nil {
-		http.Redirect(w, r, "/login?back="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		http.Redirect(w, r, "/login?back="+url.QueryEscape(s.base+r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
 	s.render(w, r, c, p.Status, "error", p.Title, p)

@@ -28,7 +28,7 @@ func TestWaitingIsMeasured(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := NewMetrics(Build{})
+				m := newMetrics("")
 				full := true
 				rt := m.Transport(SideDirectory, answers(func(*http.Request) *http.Response {
 					answer := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}
@@ -58,7 +58,7 @@ func TestWaitingIsMeasured(t *testing.T) {
 }
 
 func TestOperationsOfOtherProtocolsAreCounted(t *testing.T) {
-	m := NewMetrics(Build{})
+	m := newMetrics("")
 	m.Operation(SideDirectory, "search")("0")
 	m.Operation(SideDirectory, "bind")("49")
 	for _, line := range []string{`requests_total{method="search",side="directory",status="0"} 1`, `requests_total{method="bind",side="directory",status="49"} 1`} {

@@ -59,26 +59,36 @@ type Options struct {
 
 // A Site is the status page, the API and the metrics of one daemon. It is safe for concurrent use.
 type Site struct {
+	*door
 	daemon  Daemon
 	log     *slog.Logger
-	now     func() time.Time
-	build   Build
 	Metrics *Metrics
 	live    Live
+	name    string // of the pipeline, "" for one that stands alone
+	base    string // what its paths begin with: "", or /p/ and the name
+	navs    []nav
 
-	guard   atomic.Pointer[guard] // who may, as configured last
-	address atomic.Pointer[string]
 	seen    atomic.Pointer[Seen]
 	roster  rosterCache
 	streams atomic.Int32
 
-	logins    logins
-	sessions  sessions
-	limits    limits
 	handler   http.Handler
+	scraped   http.Handler // the metrics
 	templates map[string]*template.Template
-	stop      chan struct{} // closed when serving ends: streams end with it
-	stopping  sync.Once
+}
+
+// A door is what the sites of a process share: the address, and who may come in.
+type door struct {
+	now     func() time.Time
+	build   Build
+	guard   atomic.Pointer[guard] // who may, as configured last
+	address atomic.Pointer[string]
+
+	logins   logins
+	sessions sessions
+	limits   limits
+	stop     chan struct{} // closed when serving ends: streams end with it
+	stopping sync.Once
 }
 
 // New returns a Site that knows nothing yet: Use gives it a pipeline, Configure says who may see it.
@@ -89,12 +99,23 @@ func New(o Options) *Site {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Site{
-		daemon: o.Daemon, log: o.Log, now: o.Now, build: o.Build, Metrics: NewMetrics(o.Build), stop: make(chan struct{}),
-		templates: parseTemplates(o.Now),
+	s := newSite(o, &door{now: o.Now, build: o.Build, stop: make(chan struct{})}, "")
+	s.Metrics.process(o.Build)
+	s.scraped = s.Metrics.Handler()
+	s.handler = s.routes(s.allRoutes())
+	return s
+}
+
+// newSite makes the site of a pipeline; its routes are still to be made.
+func newSite(o Options, d *door, name string) *Site {
+	s := &Site{door: d, daemon: o.Daemon, log: o.Log, name: name, Metrics: newMetrics(name), navs: navs}
+	if name != "" {
+		s.base = pipelinePrefix + name
 	}
-	s.Metrics.registry.MustRegister(gaugeCollector{s})
-	s.handler = s.routes()
+	s.templates = s.parseTemplates()
+	if o.Daemon != nil {
+		s.Metrics.register.MustRegister(gaugeCollector{s})
+	}
 	return s
 }
 
@@ -113,6 +134,9 @@ func (s *Site) Use(ctx context.Context, p *Pipeline) {
 	}
 }
 
+// Drop ends showing p, if it is what is shown, and waits for those who read it.
+func (s *Site) Drop(p *Pipeline) { s.live.drop(p) }
+
 // errStarting is what a page says before the first configuration is open and after the last is closed.
 var errStarting = errors.New("the daemon is starting or stopping: nothing is open to be shown (try again in a moment)")
 
@@ -126,6 +150,14 @@ func (l *Live) set(p *Pipeline) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.p = p
+}
+
+func (l *Live) drop(p *Pipeline) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.p == p {
+		l.p = nil
+	}
 }
 
 // Use calls f with the pipeline, which is not closed meanwhile. f must not wait for whoever asked.

@@ -16,7 +16,7 @@
     if (next && now) now.replaceWith(next);
   }
 
-  const stream = new EventSource("/events");
+  const stream = new EventSource(text.dataset.events);
   stream.addEventListener("progress", function (event) {
     const p = JSON.parse(event.data);
     if (text.textContent !== p.text) text.textContent = p.text;

@@ -46,7 +46,11 @@ spec:
         {{- if eq .Values.mode "cronjob" }}
         - --once
         {{- end }}
+        {{- if .Values.pipelines }}
+        - --config-dir=/etc/rootly-idp-sync
+        {{- else }}
         - --config=/etc/rootly-idp-sync/rootly-idp-sync.yaml
+        {{- end }}
         - --log-format=json
       {{- with .Values.extraEnv }}
       env:
