@@ -101,7 +101,6 @@ type world struct {
 	database string         // host, port and name
 	hook     string         // the address that is notified
 	google   string         // of the token endpoint
-	env      []string
 
 	printed bytes.Buffer
 }

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -25,7 +26,10 @@ type transport struct {
 
 // RoundTrip sends req. The status line, the headers, the body and the error of what comes back are redacted.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	secrets := carried(req)
+	req, secrets, err := carried(req)
+	if err != nil {
+		return nil, err
+	}
 	for _, named := range t.more {
 		secrets = append(secrets, named()...)
 	}
@@ -61,9 +65,9 @@ func (t *transport) CloseIdleConnections() {
 // secretKeys are the parameters of token requests (RFC 6749, 7521, 7523) that nobody else may see.
 var secretKeys = []string{"client_secret", "client_assertion", "assertion", "password", "refresh_token", "code", "code_verifier"}
 
-// carried are the secrets of a request.
-func carried(req *http.Request) []string {
-	var out []string
+// carried are the secrets of a request, and the request to send: a form was read for it. GetBody is no other way to read one,
+// for some libraries rewind the one body with it.
+func carried(req *http.Request) (send *http.Request, out []string, err error) {
 	if _, value, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
 		out = append(out, strings.TrimSpace(value))
 	}
@@ -73,20 +77,21 @@ func carried(req *http.Request) []string {
 			out = append(out, plain)
 		}
 	}
-	if form, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); form != "application/x-www-form-urlencoded" || req.GetBody == nil {
-		return out
+	if form, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type")); form != "application/x-www-form-urlencoded" || req.Body == nil {
+		return req, out, nil
 	}
-	body, err := req.GetBody()
-	if err != nil {
-		return out
+	text, err := io.ReadAll(req.Body)
+	if err := errors.Join(err, req.Body.Close()); err != nil {
+		return nil, nil, err
 	}
-	defer body.Close()
-	text, _ := io.ReadAll(io.LimitReader(body, 1<<20)) // of one that cannot be read, what could be
-	values, _ := url.ParseQuery(string(text))
+	send = req.Clone(req.Context())
+	send.Body = io.NopCloser(bytes.NewReader(text))
+	send.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+	values, _ := url.ParseQuery(string(text)) // of one that is damaged, what can be read
 	for _, key := range secretKeys {
 		out = append(out, values[key]...)
 	}
-	return out
+	return send, out, nil
 }
 
 // A body is redacted while it is read.

@@ -28,7 +28,9 @@ func TestAServerThatRepeatsThePasswordDoesNotShowIt(t *testing.T) {
 		l.Close()
 		<-ended
 	}()
-	_, err = Open(t.Context(), Options{DSN: func() string { return "postgres://app:hunter2%2Fhunter2@" + l.Addr().String() + "/sync?sslmode=disable" }, Source: "okta:acme", Target: "https://rootly.com/scim"})
+	_, err = Open(t.Context(), Options{DSN: func() string {
+		return "postgres://app:hunter2%2Fhunter2@" + l.Addr().String() + "/sync?sslmode=disable"
+	}, Source: "okta:acme", Target: "https://rootly.com/scim"})
 	if err == nil || !strings.Contains(err.Error(), "[secret]") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("the error is %v", err)
 	}
