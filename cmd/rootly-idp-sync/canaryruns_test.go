@@ -100,6 +100,7 @@ func (w *world) runAll() {
 
 // TestSecretsStayInAWellRun: every command, against servers that are well and take the canaries.
 func TestSecretsStayInAWellRun(t *testing.T) {
+	t.Parallel()
 	for _, name := range names() {
 		t.Run(name, func(t *testing.T) {
 			s := simulated(t)
@@ -289,6 +290,7 @@ func TestSecretsStayWhenAServerRepeatsThem(t *testing.T) {
 // TestAPasswordInAnAddressIsNotShown: an address is no place for a password, and whoever writes one there is told so without
 // seeing it again.
 func TestAPasswordInAnAddressIsNotShown(t *testing.T) {
+	t.Parallel()
 	const key = "http.token" // whose canary is somebody's password here
 	for _, name := range names() {
 		w := newWorld(t, name, everywhere("http://127.0.0.1:1"))
@@ -317,6 +319,7 @@ func TestAPasswordInAnAddressIsNotShown(t *testing.T) {
 
 // TestAMistakeBesideASecretDoesNotShowIt breaks the configuration at each line that has a secret, in the ways in which people do.
 func TestAMistakeBesideASecretDoesNotShowIt(t *testing.T) {
+	t.Parallel()
 	mistakes := map[string]func(line string) string{
 		"a quote too few":   func(l string) string { return strings.Replace(l, "'", "", 1) + `"` },
 		"a tab":             func(l string) string { return "\t" + l },
@@ -372,6 +375,7 @@ func (w *world) briefly(args ...string) {
 
 // TestSecretsStayOutOfPostgreSQL searches every table after a whole run, and what is said when the server is not there.
 func TestSecretsStayOutOfPostgreSQL(t *testing.T) {
+	t.Parallel()
 	pg, err := pgtest.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -463,6 +467,7 @@ func (c *console) Write(p []byte) (int, error) {
 // TestSecretsStayOutOfThePages runs the daemon and asks for everything that its page leads to, that its API describes, and the
 // metrics, with a directory that is well and with one that repeats what it is sent.
 func TestSecretsStayOutOfThePages(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"okta, token", "ldap"} {
 		for _, well := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%t", name, well), func(t *testing.T) {

@@ -245,6 +245,7 @@ func (o *organisation) writes() (n int) {
 }
 
 func TestReplicasShareThePipelinesOfADirectory(t *testing.T) {
+	t.Parallel()
 	all := []string{"acme", "beta", "gamma", "delta"}
 	f := newFleet(t, all...)
 	one, two := f.start("one", all...), f.start("two", all...)
@@ -344,6 +345,7 @@ func TestReplicasShareThePipelinesOfADirectory(t *testing.T) {
 
 // TestAPausedReplicaWritesToNoOrganisation: when it wakes it has lost every lease, and begins anew as a standby in the same process.
 func TestAPausedReplicaWritesToNoOrganisation(t *testing.T) {
+	t.Parallel()
 	all := []string{"acme", "beta"}
 	f := newFleet(t, all...)
 	first := f.start("one", all...)

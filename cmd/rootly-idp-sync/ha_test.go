@@ -22,6 +22,7 @@ func (s *service) standby() *service {
 }
 
 func TestReplicasOnPostgreSQLTakeTurns(t *testing.T) {
+	t.Parallel()
 	pg, err := pgtest.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 // TestKeycloakBehindAPrivateAuthority reads a realm over TLS whose certificate only ca_file vouches for.
 func TestKeycloakBehindAPrivateAuthority(t *testing.T) {
+	t.Parallel()
 	company := sim.NewCompany(sim.Config{Seed: 1, People: 40, Groups: 4})
 	server := httptest.NewTLSServer(sim.NewKeycloak(company, sim.KeycloakOptions{}))
 	defer server.Close()

@@ -128,6 +128,7 @@ func (s *service) settled(db *sql.DB) {
 // TestKilledAgainAndAgain kills the daemon 25 times at random requests of its cycles, while people join, and lets one cycle
 // end.
 func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	const kills, joins = 25, 4
 	run := func(t *testing.T, s *service, db func() *sql.DB, dead func()) {
 		s.sim.Faults.Add(sim.Rule{Side: sim.SideSCIM, Fault: sim.Latency(3 * time.Millisecond)})
@@ -179,6 +180,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 
 // TestDatabaseRestartsInMidCycle: the cycle goes on when the server is back, or says why not, and the next one is good.
 func TestDatabaseRestartsInMidCycle(t *testing.T) {
+	t.Parallel()
 	for name, down := range map[string]func(*pgtest.Server) error{
 		"fast": (*pgtest.Server).Shutdown, "immediate": (*pgtest.Server).Down,
 	} {

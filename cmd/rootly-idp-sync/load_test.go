@@ -29,6 +29,7 @@ const loadConcurrency = 16
 // nothing has changed, one hundredth has changed, and again nothing has. Each cycle sends the fewest requests that will
 // do. `make load` measures the largest company that is promised.
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	s := sizes{people: *loadPeople, teams: *loadTeams, members: 200}
 	l := &load{t: t, dir: t.TempDir(), company: startCompany(t, s, *loadLatency)}
 	l.configure()

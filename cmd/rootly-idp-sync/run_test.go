@@ -208,6 +208,7 @@ func wants(t *testing.T, text string, parts ...string) {
 }
 
 func TestServiceStopsInMidCycle(t *testing.T) {
+	t.Parallel()
 	s := newService(t, 30)
 	s.sim.Faults.Add(sim.Rule{Side: sim.SideSCIM, Fault: sim.Latency(50 * time.Millisecond)})
 	s.start()
@@ -256,6 +257,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestGraceBoundsTheStop(t *testing.T) {
+	t.Parallel()
 	s := newService(t, 5)
 	s.configure("mode: apply\ngrace: 1s")
 	s.sim.Faults.Add(sim.Rule{Side: sim.SideSCIM, Method: http.MethodPost, Fault: sim.Latency(30 * time.Second)})
@@ -272,6 +274,7 @@ func TestGraceBoundsTheStop(t *testing.T) {
 }
 
 func TestSignalsRunAndReload(t *testing.T) {
+	t.Parallel()
 	s := newService(t, 10)
 	s.start()
 	s.await("cycle ended")
@@ -318,6 +321,7 @@ func TestSignalsRunAndReload(t *testing.T) {
 
 // TestRotatedSecretIsUsed: the token in a file is replaced and the old one revoked, and nobody sends a signal.
 func TestRotatedSecretIsUsed(t *testing.T) {
+	t.Parallel()
 	s := newService(t, 5)
 	s.start()
 	s.await("cycle ended")
@@ -349,6 +353,7 @@ func TestRotatedSecretIsUsed(t *testing.T) {
 
 // TestMountedConfigurationIsReloaded does what the kubelet does: ..data is swapped, nothing else.
 func TestMountedConfigurationIsReloaded(t *testing.T) {
+	t.Parallel()
 	s := newService(t, 5)
 	swap := func(version, more string) {
 		t.Helper()
@@ -395,6 +400,7 @@ func TestMountedConfigurationIsReloaded(t *testing.T) {
 // TestRunServesItsPage: the daemon's page, API and metrics tell of the cycle that it ran, and of the configuration that a
 // reload brought.
 func TestRunServesItsPage(t *testing.T) {
+	t.Parallel()
 	s := newService(t, 60)
 	s.start()
 	s.await("cycle ended")

@@ -152,6 +152,7 @@ func (s *service) restore(r recording, db *sql.DB) {
 // TestStateOfTheReleaseBefore: this program goes on where the release before it stopped, as if it were the same one. Nothing is
 // written twice, nothing is held as at a first contact, and the history is one.
 func TestStateOfTheReleaseBefore(t *testing.T) {
+	t.Parallel()
 	goesOn := func(t *testing.T, s *service, r recording, db *sql.DB) {
 		s.restore(r, db)
 		if out, code := s.verb("plan", "--detailed-exitcode"); code != 0 {

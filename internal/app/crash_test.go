@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -451,18 +452,20 @@ func startPostgres(t testing.TB) *pgtest.Server {
 	return pg
 }
 
+var everyBoundary = flag.Int("boundary", 11, "crash at one in so many boundaries; make crashes takes each")
+
 // TestACrashAnywhereEndsInTheSameState counts the boundaries of a first apply and of a day, and crashes at each of them:
 // before a request is sent, when it is done and not answered, when the answer is there and not stored, when it is stored
 // and nobody knows. The next process finds what the disk and Rootly have, and brings both to what they are without a crash.
 func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
-		crashEverywhere(t, 1, everyBoundary, newFileDisk)
+		crashEverywhere(t, 1, *everyBoundary, newFileDisk)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		pg := startPostgres(t)
 		dsn := pg.Database(t)
 		var disks atomic.Int64
-		crashEverywhere(t, 4, 7*everyBoundary, func(testing.TB) disk { return serverDisk{dsn, fmt.Sprint("pipeline ", disks.Add(1))} })
+		crashEverywhere(t, 4, 7**everyBoundary, func(testing.TB) disk { return serverDisk{dsn, fmt.Sprint("pipeline ", disks.Add(1))} })
 	})
 }
 

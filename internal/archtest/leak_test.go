@@ -85,7 +85,7 @@ func looksForLeaks(file *ast.File) (looks bool) {
 }
 
 // withoutRace are the packages that do less under the race detector, with the target of the Makefile that does it all.
-var withoutRace = map[string]string{"internal/app": "crashes"}
+var withoutRace = map[string]string{}
 
 // TestTheRaceDetectorHidesNoCheck: what is built without it alone is run without it too.
 func TestTheRaceDetectorHidesNoCheck(t *testing.T) {
