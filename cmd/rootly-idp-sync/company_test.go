@@ -27,8 +27,6 @@ type company struct {
 // sizes are those of the company: each team has members people.
 type sizes struct{ people, teams, members int }
 
-func (s sizes) memberships() int { return s.teams * s.members }
-
 // traffic is what the simulator was asked since the last such question.
 type traffic struct {
 	Directory, Read, Write                            int
