@@ -493,7 +493,7 @@ func objectionText(axis Axis, n, spent, shifts, of, allowed int) string {
 		text += fmt.Sprintf(", after %d in the last 24 hours", spent)
 	}
 	if shifts > 0 {
-		text += fmt.Sprintf(", beside %d who are let go once they are no longer on call", shifts)
+		text += fmt.Sprintf(", beside %s waiting for the end of a shift", count(shifts, "person", "people"))
 	}
 	return text + fmt.Sprintf("; at most %d may within a day", allowed)
 }
