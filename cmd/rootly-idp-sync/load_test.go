@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	loadPeople  = flag.Int("people", 2_000, "how many people the company of TestLoad has")
-	loadTeams   = flag.Int("teams", 100, "how many groups of 200 members it has")
+	loadPeople  = flag.Int("people", 1_200, "how many people the company of TestLoad has")
+	loadTeams   = flag.Int("teams", 60, "how many groups of 200 members it has")
 	loadLatency = flag.Duration("latency", 0, "what each answer of Rootly takes in TestLoad")
 	loadMemory  = flag.Int("memory", 0, "the megabytes that the program may take at its peak in TestLoad; 0 is any")
 )

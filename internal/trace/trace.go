@@ -30,7 +30,7 @@ const prefix = "rootly_idp_sync."
 type Tracer struct {
 	tracer   api.Tracer
 	provider *sdk.TracerProvider
-	stop     context.CancelFunc // of what is being sent
+	stop     func() // of what is being sent, and of what is said about it
 }
 
 // Open returns the Tracer that the environment asks for, nil when it asks for none. Nothing is sent before the first span
@@ -53,7 +53,10 @@ func Open(ctx context.Context, env func(key string) (string, bool), version stri
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
 	exporter := &exporter{SpanExporter: otlp, endpoint: endpoint, alive: alive, log: log}
 	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
-	return &Tracer{tracer: p.Tracer(service, api.WithInstrumentationVersion(version)), provider: p, stop: stop}, nil
+	return &Tracer{tracer: p.Tracer(service, api.WithInstrumentationVersion(version)), provider: p, stop: func() {
+		stop()
+		exporter.fallSilent()
+	}}, nil
 }
 
 // Close sends what has not been sent yet, for as long as ctx lasts.
@@ -162,7 +165,16 @@ type exporter struct {
 	endpoint string
 	alive    context.Context
 	log      *slog.Logger
-	failing  atomic.Bool
+
+	mu      sync.Mutex
+	failing bool
+	silent  bool // Close has returned, though the library may still be sending
+}
+
+func (e *exporter) fallSilent() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.silent = true
 }
 
 // ExportSpans never fails: spans that do not arrive are lost, and nothing else is.
@@ -172,10 +184,15 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	defer context.AfterFunc(e.alive, cancel)()
 	start := time.Now()
 	err := e.SpanExporter.ExportSpans(ctx, spans)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := e.failing
+	e.failing = err != nil
 	switch {
-	case err == nil && e.failing.Swap(false):
+	case e.silent:
+	case err == nil && was:
 		e.log.Info("traces reach the collector again", "endpoint", e.endpoint)
-	case err != nil && !e.failing.Swap(true):
+	case err != nil && !was:
 		e.log.Warn("traces do not reach the collector: cycles go on without them, and this is not said again until they do",
 			"endpoint", e.endpoint, "took", time.Since(start), "error", oneLine(err))
 	}
