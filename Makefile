@@ -142,8 +142,9 @@ fmt: ## list files that gofmt would change, and fail if there are any
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "run gofmt -w on:"; echo "$$files"; exit 1; fi
 
 .PHONY: vet
-vet: ## run go vet
+vet: ## run go vet, also on the tests that have a target of their own
 	go vet $(TAGS) ./...
+	go vet $(TAGS),browser,helm,keycloak,realscim,start ./connectors/keycloak ./deploy/... ./internal/lab/realscim ./internal/web
 
 .PHONY: staticcheck
 staticcheck: ## run staticcheck
