@@ -195,6 +195,39 @@ func TestTransportTakesOutWhatTheRequestCarried(t *testing.T) {
 	}
 }
 
+// TestDataIsNotChanged: a password that is a word too does not rename a group of the listing that it opened; a token that is
+// repeated there goes, and so does the password where the server refuses.
+func TestDataIsNotChanged(t *testing.T) {
+	const text = `{"displayName":"finance-team","title":"a-token-of-some-length"}`
+	for name, tc := range map[string]struct {
+		status           int
+		password, answer string
+	}{
+		"a word in a listing":  {http.StatusOK, "finance", text},
+		"a token in a listing": {http.StatusOK, "a-token-of-some-length", `{"displayName":"finance-team","title":"[secret]"}`},
+		"a word in a refusal":  {http.StatusUnauthorized, "finance", `{"displayName":"[secret]-team","title":"a-token-of-some-length"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rt := Transport(roundTrip(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: tc.status, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
+			}))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://server.example/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.SetBasicAuth("reader", tc.password)
+			resp, err := rt.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if got, err := io.ReadAll(resp.Body); err != nil || string(got) != tc.answer {
+				t.Errorf("%s, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestTransportRedactsErrors(t *testing.T) {
 	broken := roundTrip(func(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("malformed HTTP response %q", r.Header.Get("Authorization"))

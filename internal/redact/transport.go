@@ -7,11 +7,13 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // Transport sends by base, nil for Go's own, and takes out of each answer what its request has carried to prove who sends
-// it: the Authorization header, and the secrets of a form. more names others that the answer may repeat.
+// it: the Authorization header, and the secrets of a form. more names others that the answer may repeat. What a successful
+// answer holds is data: a secret of less than sixteen bytes may be a word of it, and is left there.
 func Transport(base http.RoundTripper, more ...func() []string) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -23,6 +25,10 @@ type transport struct {
 	base http.RoundTripper
 	more []func() []string
 }
+
+// shortestInData is the length of the shortest secret that is looked for in a listing: with a password such as "finance" a group
+// would get another name, and Rootly with it.
+const shortestInData = 16
 
 // RoundTrip sends req. The status line, the headers, the body and the error of what comes back are redacted.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -36,6 +42,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, Error(err, secrets...)
+	}
+	if resp.StatusCode < 300 {
+		secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < shortestInData })
 	}
 	forms := notations(secrets)
 	if len(forms) == 0 {
