@@ -168,7 +168,7 @@ func editOf(c Change) scimclient.UserEdit {
 func setField(e *scimclient.UserEdit, name string, have, want UserValues, emails []scimclient.Email) {
 	switch name {
 	case "userName":
-		if have.UserName != want.UserName {
+		if !sameFolded(have.UserName, want.UserName) {
 			e.UserName = &want.UserName
 		}
 	case "externalId":
