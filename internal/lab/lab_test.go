@@ -22,7 +22,7 @@ var directories = []Directory{Okta, Google, Keycloak}
 // and every fault to have struck in every phase that it belongs to.
 func TestHistories(t *testing.T) {
 	n := *histories
-	coverage, _ := Campaign{Directories: directories, Histories: n, First: *firstSeed, KeepWhole: !*shrink}.Run(t)
+	coverage := Campaign{Directories: directories, Histories: n, First: *firstSeed, KeepWhole: !*shrink}.Run(t)
 	if missing := coverage.Missing(); n >= 2000 && len(missing) > 0 && !t.Failed() {
 		t.Errorf("never struck: %v", missing)
 	}

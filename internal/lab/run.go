@@ -23,11 +23,11 @@ const enough = 3
 
 // Run plays the histories on all processors. t fails with each that breaks a law: what it needs to be played again, the law, and
 // what happened in it.
-func (c Campaign) Run(t *testing.T) (coverage Coverage, cycles int) {
-	coverage = Coverage{}
+func (c Campaign) Run(t *testing.T) Coverage {
+	coverage := Coverage{}
 	var mu sync.Mutex
 	var next, broken atomic.Uint64
-	played := 0
+	played, cycles := 0, 0
 	t.Run("seeds", func(t *testing.T) {
 		for range runtime.GOMAXPROCS(0) {
 			t.Run("worker", func(t *testing.T) {
@@ -52,7 +52,7 @@ func (c Campaign) Run(t *testing.T) (coverage Coverage, cycles int) {
 		}
 	})
 	t.Logf("%d histories, %d cycles\n%s", played, cycles, coverage)
-	return coverage, cycles
+	return coverage
 }
 
 // Play plays one history, in virtual time.
