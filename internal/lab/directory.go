@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -8,6 +9,8 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/google"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/keycloak"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/okta"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/rippling"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/scim"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
@@ -22,6 +25,8 @@ type Directory struct {
 	Off []sim.Status
 	// Staged are the statuses of people who are not there yet.
 	Staged []sim.Status
+	// GivenName is what the directory gives for a person's first name; nil when it is that.
+	GivenName func(sim.Person) string
 	// Serve answers over the company, with at most so many rows to a page where the vendor's API allows for less than what
 	// is asked; 0 is no cap. replica answers as the same server over another state of the company.
 	Serve func(c *sim.Company, rows int) (server http.Handler, replica func(*sim.Company) http.Handler)
@@ -82,6 +87,33 @@ var (
 			return keycloak.New(o)
 		},
 	}
+	Rippling = Directory{
+		Name: "rippling", Side: sim.SideRippling, Modes: []connectors.ScopeMode{connectors.ScopeGroups},
+		Off: []sim.Status{sim.StatusSuspended, sim.StatusDeprovisioned}, Staged: []sim.Status{sim.StatusStaged},
+		GivenName: func(p sim.Person) string { return cmp.Or(p.NickName, p.FirstName) },
+		Serve: func(c *sim.Company, rows int) (http.Handler, func(*sim.Company) http.Handler) {
+			o := sim.RipplingOptions{PageSize: rows}
+			return sim.NewRippling(c, o), func(c *sim.Company) http.Handler { return sim.NewRippling(c, o) }
+		},
+		Connect: func(q connectors.Query, _ *sim.Company, transport http.RoundTripper) (Connector, error) {
+			return rippling.New(rippling.Options{
+				APIToken: func() string { return sim.DefaultRipplingToken }, Company: "acme", BaseURL: "https://rippling.example", Query: q, Transport: transport,
+			})
+		},
+	}
+	SCIM = Directory{
+		Name: "scim", Side: sim.SideDirectory, Modes: []connectors.ScopeMode{connectors.ScopeGroups},
+		Off: []sim.Status{sim.StatusSuspended, sim.StatusDeprovisioned, sim.StatusStaged},
+		Serve: func(c *sim.Company, rows int) (http.Handler, func(*sim.Company) http.Handler) {
+			o := sim.SCIMDirectoryOptions{PageCap: rows}
+			return sim.NewSCIMDirectory(c, o), func(c *sim.Company) http.Handler { return sim.NewSCIMDirectory(c, o) }
+		},
+		Connect: func(q connectors.Query, _ *sim.Company, transport http.RoundTripper) (Connector, error) {
+			return scim.New(scim.Options{
+				BaseURL: "https://directory.example" + sim.DirectoryBase, Token: func() string { return sim.DefaultDirectoryToken }, Query: q, Transport: transport,
+			})
+		},
+	}
 )
 
 // id is what the directory calls a person or a group.
@@ -90,6 +122,13 @@ func (d *Directory) id(company string) string {
 		return company
 	}
 	return d.ID(company)
+}
+
+func (d *Directory) givenName(p sim.Person) string {
+	if d.GivenName == nil {
+		return p.FirstName
+	}
+	return d.GivenName(p)
 }
 
 func (d *Directory) staged(p sim.Person) bool { return slices.Contains(d.Staged, p.Status) }

@@ -124,7 +124,7 @@ func (w *world) compare(plan reconcile.Plan, refused map[string]bool) {
 			}
 		case !here || !u.Active:
 			w.violate(LawConverges, "%s should be active: %+v", p.Login, u)
-		case connectors.Fold(u.UserName) != connectors.Fold(p.Login) || u.GivenName != p.FirstName || u.FamilyName != p.LastName:
+		case connectors.Fold(u.UserName) != connectors.Fold(p.Login) || u.GivenName != w.directory.givenName(p) || u.FamilyName != p.LastName:
 			w.violate(LawConverges, "%s is written as %s, %s %s", p.Login, u.UserName, u.GivenName, u.FamilyName)
 		}
 	}

@@ -16,7 +16,7 @@ var (
 )
 
 // directories are those that compile in a moment. Entra's own tests run histories of companies with Entra.
-var directories = []Directory{Okta, Google, Keycloak}
+var directories = []Directory{Okta, Google, Keycloak, Rippling, SCIM}
 
 // TestHistories lets random histories of a company run under random faults, and wants every law to hold in each of them
 // and every fault to have struck in every phase that it belongs to.
