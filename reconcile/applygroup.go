@@ -68,6 +68,9 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 	}
 	switch head.Verb {
 	case VerbCreate:
+		if err := r.stillGone(ctx, head.Object); err != nil {
+			return scimclient.Group{}, absent, err
+		}
 		want := scimclient.Group{DisplayName: head.group.DisplayName, ExternalID: head.group.ExternalID, Members: members(add)}
 		g, err = r.Target.CreateGroup(ctx, want)
 		if e, ok := errors.AsType[*scimclient.Error](err); ok && e.Status == http.StatusConflict {

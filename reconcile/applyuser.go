@@ -19,6 +19,10 @@ func (r *run) user(ctx context.Context, c Change) {
 	}
 	start := r.now()
 	u, err := r.sendUser(ctx, c)
+	if c.Verb == VerbReactivate && scimclient.Gone(err) {
+		r.recreate(ctx, c, Settled{Intent: intent, Outcome: OutcomeSkipped, Error: err.Error(), Took: r.now().Sub(start)})
+		return
+	}
 	err = r.plan.unseen(u, err)
 	s := Settled{Intent: intent, Outcome: r.classify(ctx, err), Took: r.now().Sub(start)}
 	switch {
@@ -44,21 +48,57 @@ func (r *run) user(ctx context.Context, c Change) {
 func (r *run) sendUser(ctx context.Context, c Change) (scimclient.User, error) {
 	switch c.Verb {
 	case VerbCreate:
+		if err := r.stillGone(ctx, c.Object); err != nil {
+			return scimclient.User{}, err
+		}
 		u, err := r.Target.CreateUser(ctx, newUser(*c.user))
 		if e, ok := errors.AsType[*scimclient.Error](err); ok && e.Status == http.StatusConflict {
 			return r.adopt(ctx, c, err)
-		}
-		return u, err
-	case VerbReactivate:
-		u, err := r.Target.UpdateUser(ctx, c.Object.Target, editOf(c))
-		if scimclient.Gone(err) {
-			return r.Target.CreateUser(ctx, newUser(*c.user)) // the account we had deactivated is gone for good
 		}
 		return u, err
 	case VerbDelete:
 		return scimclient.User{}, r.delete(ctx, c.Object)
 	}
 	return r.Target.UpdateUser(ctx, c.Object.Target, editOf(c))
+}
+
+// recreate makes an account anew that was to come back and turned out to be gone for good, which cannot be told before: some
+// servers hide deactivated accounts. The creation is a change of its own in the record, and its result is that of the
+// change that was planned. reactivation is the end of that one.
+func (r *run) recreate(ctx context.Context, c Change, reactivation Settled) {
+	planned := c.Key()
+	if err := r.Journal.Settle(ctx, reactivation); err != nil {
+		r.halt(fmt.Errorf("record an outcome: %w", err))
+		return
+	}
+	c.Verb, c.Detail, c.Object.Target = VerbCreate, "the account that we had deactivated was deleted in Rootly", ""
+	c.Fields = creation(*c.user, c.Why)
+	r.user(ctx, c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if res, ok := r.results[c.Key()]; ok {
+		r.results[planned] = res
+	}
+}
+
+// stillGone refuses to make an object anew that a listing lacked and that is there all the same: the server that listed
+// was behind.
+func (r *run) stillGone(ctx context.Context, o Ref) (err error) {
+	switch {
+	case o.Target == "":
+		return nil
+	case o.Kind == KindUser:
+		_, err = r.Target.User(ctx, o.Target)
+	default:
+		_, err = r.Target.Group(ctx, o.Target)
+	}
+	switch {
+	case scimclient.Gone(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &overtakenError{"not created: " + o.Name + " was missing when Rootly was read, and is there now; the next run decides"}
 }
 
 // adopt takes over the account that stood in the way of a create, under the rules of Match: nobody else is linked to it,
@@ -128,7 +168,7 @@ func editOf(c Change) scimclient.UserEdit {
 func setField(e *scimclient.UserEdit, name string, have, want UserValues, emails []scimclient.Email) {
 	switch name {
 	case "userName":
-		if have.UserName != want.UserName {
+		if !sameFolded(have.UserName, want.UserName) {
 			e.UserName = &want.UserName
 		}
 	case "externalId":

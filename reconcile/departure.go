@@ -114,15 +114,15 @@ func (r *run) delete(ctx context.Context, o Ref) error {
 	case err != nil:
 		return err
 	case u.Active:
-		return &overtakenError{u.UserName + " was reactivated in Rootly in the meantime; the next run deactivates them first"}
+		return &overtakenError{"not deleted: " + u.UserName + " was reactivated in Rootly in the meantime; the next run deactivates them first"}
 	}
 	return r.Target.DeleteUser(ctx, o.Target)
 }
 
-// An overtakenError is a deletion that was not sent, because Rootly is no longer as the plan saw it.
+// An overtakenError is a request that was not sent, because Rootly is no longer as the plan saw it.
 type overtakenError struct{ text string }
 
-func (e *overtakenError) Error() string { return "not deleted: " + e.text }
+func (e *overtakenError) Error() string { return e.text }
 
 // A Departure is an account that is to be deleted, and when.
 type Departure struct {

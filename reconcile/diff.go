@@ -253,6 +253,21 @@ func (d *desk) fields(p *person, have, want UserValues) []Field {
 	return out
 }
 
+// creation lists all that a new account is given.
+func creation(v UserValues, why Why) []Field {
+	names := []string{"userName", "externalId", "name.givenName", "name.familyName", "displayName", "emails"}
+	for _, typ := range phoneTypes(nil, v.Phones) {
+		names = append(names, "phoneNumbers."+typ)
+	}
+	var out []Field
+	for _, name := range append(names, "active") {
+		if to := fieldOf(v, name); to != "" {
+			out = append(out, Field{Name: name, To: to, Why: why})
+		}
+	}
+	return out
+}
+
 // why tells a change of ours from a change of theirs: if what is wanted is what we wrote last, somebody edited Rootly.
 func (d *desk) why(known, asWritten bool) Why {
 	switch {

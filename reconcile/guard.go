@@ -84,7 +84,13 @@ func (l loss) takes() bool { return l.axis != AxisRenames && !l.gain }
 // losses lists what changes take away. A change of a group counts each membership, and the group if none is left.
 func (d *desk) losses(changes []Change) []loss {
 	refilled := map[string]bool{}
+	leavers := map[string]int{} // how many of a group are deactivated
 	for _, c := range changes {
+		if c.Verb == VerbDeactivate {
+			for _, g := range c.Groups {
+				leavers[g.Target]++
+			}
+		}
 		// Only people who have an account already refill a group: a creation may fail.
 		if c.Verb == VerbAdd && slices.ContainsFunc(c.Members, func(m Membership) bool { return m.User.Target != "" }) {
 			refilled[c.Object.key()] = true
@@ -106,7 +112,7 @@ func (d *desk) losses(changes []Change) []loss {
 		case c.Verb == VerbDelete:
 			out = append(out, deletion(c)...)
 		case c.Verb == VerbRemove:
-			if d.empties(c) && !refilled[o.key()] {
+			if d.empties(c, leavers[o.Target]) && !refilled[o.key()] {
 				out = append(out, loss{axis: AxisGroups, key: "empty group " + o.Source, name: o.Name, change: c.Key(), group: o.Source})
 			}
 			for _, m := range c.Members {
@@ -133,10 +139,10 @@ func (c Change) field(name string) string {
 	return ""
 }
 
-// empties tells whether a removal takes the last managed members of its group.
-func (d *desk) empties(c Change) bool {
+// empties tells whether a removal takes the last managed members of its group, but for those who are deactivated.
+func (d *desk) empties(c Change, leavers int) bool {
 	i, ok := d.groupAt[c.Object.Source]
-	return ok && len(c.Members) > 0 && (len(c.Members) >= d.groups[i].managedMembers || d.groups[i].removed())
+	return ok && len(c.Members) > 0 && (len(c.Members)+leavers >= d.groups[i].managedMembers || d.groups[i].removed())
 }
 
 // destructive tells whether somebody loses something by the change.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +194,31 @@ func TestRemovalsOfOneGroupAreHeldMemberByMember(t *testing.T) {
 	}
 	if len(p.Changes) != 1 || len(p.Changes[0].Members) != 1 || len(p.Held) != 1 || len(p.Held[0].Members) != 28 {
 		t.Errorf("plan: %q", lines(p))
+	}
+}
+
+// TestAGroupThatALeaverAndAMoverEmpty: each of them leaves the group for a reason of their own, and together they leave
+// nobody in it.
+func TestAGroupThatALeaverAndAMoverEmpty(t *testing.T) {
+	for name, tt := range map[string]struct {
+		members []string
+		held    bool
+	}{
+		"nobody is left":   {[]string{"ann", "bob"}, true},
+		"somebody is left": {[]string{"ann", "bob", "cid"}, false},
+	} {
+		w := newWorld().synced("ann", "bob", "cid", "dan").syncedGroup("oncall-a", tt.members...).syncedGroup("oncall-b", "dan").leave("ann").
+			rules(func(o *RuleOptions) { o.Guard = Limits{AxisGroups: {}} })
+		for i, g := range w.in.snapshot.Groups {
+			w.in.snapshot.Groups[i].Members = slices.DeleteFunc(g.Members, func(id connectors.UserID) bool { return id == "u-bob" && g.Name == "oncall-a" })
+		}
+		p, err := w.plan(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := slices.ContainsFunc(p.Held, func(c Change) bool { return c.Verb == VerbRemove && strings.Contains(c.Held, "left empty") })
+		if held != tt.held {
+			t.Errorf("%s: held %t:\n%s", name, held, strings.Join(lines(p), "\n"))
+		}
 	}
 }

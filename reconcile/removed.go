@@ -125,11 +125,11 @@ func (r *run) deleteGroup(ctx context.Context, c Change) error {
 	case err != nil:
 		return err
 	case g.ExternalID != c.group.ExternalID:
-		return &overtakenError{fmt.Sprintf("%s carries the externalId %q by now; the next run decides", g.DisplayName, g.ExternalID)}
+		return &overtakenError{fmt.Sprintf("not deleted: %s carries the externalId %q by now; the next run decides", g.DisplayName, g.ExternalID)}
 	default:
 		for _, id := range memberIDs(g.Members) {
 			if _, seen := slices.BinarySearch(r.plan.members[c.Object.Source], id); !seen {
-				return &overtakenError{g.DisplayName + " has a member by now who was not in it when this run was planned; the next run decides"}
+				return &overtakenError{"not deleted: " + g.DisplayName + " has a member by now who was not in it when this run was planned; the next run decides"}
 			}
 		}
 	}

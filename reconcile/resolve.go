@@ -184,9 +184,10 @@ func strangersIn(ledger Ledger, g *scimclient.Group) bool {
 	return slices.ContainsFunc(g.Members, func(m scimclient.Member) bool { return !sent[m.Value] })
 }
 
-// accountOf is a member's SCIM id. Whoever was created in the run that planned the membership had none then.
+// accountOf is a member's SCIM id. Whoever was created, or created anew, in the run that planned the membership had none
+// then, or another one.
 func accountOf(ledger Ledger, member Ref) string {
-	return cmp.Or(member.Target, ledger.Users[connectors.UserID(member.Source)].Target)
+	return cmp.Or(ledger.Users[connectors.UserID(member.Source)].Target, member.Target)
 }
 
 // groupArrived tells whether a group is what the change was to make it.

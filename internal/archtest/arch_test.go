@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	// Test support: the table of leaving, which each connector walks.
 	"reconcile/reconciletest": {"connectors", "reconcile", "scimclient", "internal/sim", "internal/store"},
 	// Test support: random histories, judged by an oracle.
-	"internal/lab":   {"connectors", "connectors/okta", "reconcile", "scimclient", "internal/sim", "internal/store"},
+	"internal/lab":   {"connectors", "connectors/google", "connectors/keycloak", "connectors/okta", "connectors/rippling", "connectors/scim", "reconcile", "scimclient", "internal/sim", "internal/store"},
 	"config":         {"connectors"},
 	"connectors/...": {"connectors", "connectors/wire", "internal/redact"},
 	// A directory that is a SCIM server is read by the client that proves its listings complete.

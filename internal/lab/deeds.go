@@ -80,7 +80,7 @@ func (w *world) step(s Step) {
 		w.cycle()
 		return
 	case deedFault:
-		w.arm(s.N)
+		w.arm(s)
 		return
 	}
 	for _, d := range deeds {
@@ -114,7 +114,7 @@ func pick[E any](list []E, n uint32) (e E, ok bool) {
 }
 
 func (w *world) someone(n uint32) sim.Person {
-	p, _ := pick(w.company.People(), n)
+	p, _ := pick(w.people(), n)
 	return p
 }
 
@@ -148,7 +148,7 @@ func (w *world) join(n [3]uint32) string {
 
 // hire lets somebody join, who may have the name of somebody who was here before.
 func (w *world) hire(p sim.Person, groups ...string) string {
-	p, err := w.company.Join(p, groups...)
+	p, err := w.employ(p, groups...)
 	if err != nil {
 		return ""
 	}
@@ -169,7 +169,7 @@ func (w *world) remove(n [3]uint32) string {
 
 func (w *world) comeBack(n [3]uint32) string {
 	var gone []string
-	for _, p := range w.company.People() {
+	for _, p := range w.people() {
 		if p.Status == sim.StatusDeprovisioned {
 			gone = append(gone, p.Login)
 		}
@@ -191,7 +191,7 @@ func (w *world) unsuspend(n [3]uint32) string {
 
 // reorganise suspends a third of the people at once, always the same ones, or brings them back.
 func (w *world) reorganise([3]uint32) string {
-	people := w.company.People()
+	people := w.people()
 	cohort := people[:min(len(people), 2+len(people)/4)]
 	do, what := w.company.Suspend, "are suspended"
 	if len(cohort) > 0 && cohort[0].Status == sim.StatusSuspended {
@@ -262,7 +262,7 @@ func (w *world) reuse(n [3]uint32) string {
 		return ""
 	}
 	if n[2]%2 == 0 {
-		joined, err := w.company.Join(sim.Person{Login: a.Login, Direct: true}, scopeGroup)
+		joined, err := w.employ(sim.Person{Login: a.Login, Direct: true}, scopeGroup)
 		if err != nil {
 			return ""
 		}
@@ -495,8 +495,10 @@ func (w *world) pin(n [3]uint32) string {
 	return p.Login + " is pinned"
 }
 
+var jumps = []time.Duration{time.Hour, -time.Hour, 30 * time.Hour, -30 * time.Hour, 100 * 24 * time.Hour}
+
 func (w *world) jump(n [3]uint32) string {
-	d, _ := pick([]time.Duration{time.Hour, -time.Hour, 30 * time.Hour, -30 * time.Hour, 100 * 24 * time.Hour}, n[0])
+	d, _ := pick(jumps, n[0])
 	w.skew += d
 	return fmt.Sprintf("the clock jumps by %s", d)
 }
@@ -515,7 +517,7 @@ func (w *world) inMidCycle(n [3]uint32) string {
 
 // inTheWay lets somebody join, and a hand add an account of their name after the next cycle has read and before it writes.
 func (w *world) inTheWay(n [3]uint32) string {
-	p, err := w.company.Join(sim.Person{Direct: true}, scopeGroup)
+	p, err := w.employ(sim.Person{Direct: true}, scopeGroup)
 	if err != nil {
 		return ""
 	}

@@ -23,9 +23,9 @@ type drill struct {
 // rehearse puts nine people and their groups in line, and lets happen what happens.
 func rehearse(t *testing.T, happens func(d *drill)) {
 	h := History{Seed: 7, Setup: Setup{
-		People: 9, Mode: connectors.ScopeAssigned, Guard: reconcile.Limit{Share: 0.2, Count: 100, Floor: 2}, OnRemoved: reconcile.OnRemovedLeave,
+		Directory: "okta", People: 9, Mode: connectors.ScopeAssigned, Guard: reconcile.Limit{Share: 0.2, Count: 100, Floor: 2}, OnRemoved: reconcile.OnRemovedLeave,
 	}}
-	stage := NewRunner().Prepare(h)
+	stage := NewRunner(Okta).Prepare(h)
 	synctest.Test(t, func(t *testing.T) {
 		d := &drill{T: t, w: stage.w}
 		d.w.found()
@@ -86,7 +86,7 @@ func (d *drill) fault(phase Phase, kind string, often int) {
 // employee is somebody in scope, by number.
 func (d *drill) employee(n int) sim.Person {
 	var in []sim.Person
-	for _, p := range d.w.company.People() {
+	for _, p := range d.w.people() {
 		if p.Assigned && p.Status == sim.StatusActive {
 			in = append(in, p)
 		}

@@ -33,6 +33,7 @@ const (
 	faultErrAfter   = "done, refused"
 	faultCrashAfter = "done, crash"
 	faultLeader     = "leader change"
+	faultClock      = "clock jump"
 )
 
 // answers are the ways in which an answer goes wrong, by phase. One that the table names and that is not here is the lab's own.
@@ -47,15 +48,15 @@ var answers = map[string]sim.Fault{
 
 var reads = []string{
 	"500", "503", "401", "404 gateway", "429 storm", "cut", "cut body", "empty answer", "null", "html", "no list key", "truncated JSON",
-	"error with 200", "empty page", "lacking row", "shrunken", "repeated row", "repeated page", "repeated link", "reversed rows", faultStale, faultCrash,
+	"error with 200", "empty page", "lacking row", "shrunken", "repeated row", "repeated page", "repeated link", "reversed rows", faultStale, faultClock, faultCrash,
 }
 
 var faultsOf = map[Phase][]string{
 	PhaseFetch: reads, PhaseConfirm: reads, PhaseRead: reads,
-	PhaseBefore:   {"500", "503", "401", "403", "400", "404 gateway", "429 storm", "cut", faultCrash},
-	PhaseAfter:    {"done, 500", "done, cut", "cut body", "empty answer", "no content", "html", faultCrash},
-	PhaseReadBack: {"500", "404 gateway", "429 storm", "cut", "cut body", "empty answer", "null", faultCrash},
-	PhaseStore:    {faultErrBefore, faultErrAfter, faultCrash, faultCrashAfter, faultLeader},
+	PhaseBefore:   {"500", "503", "401", "403", "400", "404 gateway", "429 storm", "cut", faultClock, faultCrash},
+	PhaseAfter:    {"done, 500", "done, cut", "cut body", "empty answer", "no content", "html", faultClock, faultCrash},
+	PhaseReadBack: {"500", "404 gateway", "429 storm", "cut", "cut body", "empty answer", "null", faultLeader, faultClock, faultCrash},
+	PhaseStore:    {faultErrBefore, faultErrAfter, faultCrash, faultCrashAfter, faultLeader, faultClock},
 }
 
 // Cells are all faults in all phases.
@@ -79,11 +80,9 @@ type armed struct {
 	fresh bool
 }
 
-func (w *world) arm(n [3]uint32) {
-	cell := allCells[int(n[0])%len(allCells)]
-	a := armed{Cell: cell, salt: n[1], often: 1 + int(n[2]%5), fresh: true}
-	w.armed = append(w.armed, a)
-	w.tell("fault: %s in %s", cell.Kind, cell.Phase)
+func (w *world) arm(s Step) {
+	w.armed = append(w.armed, armed{Cell: *s.Fault, salt: s.N[1], often: 1 + int(s.N[2]%5), fresh: true})
+	w.tell("fault: %s in %s", s.Fault.Kind, s.Fault.Phase)
 }
 
 // lies are damages that leave a good answer behind, with people missing from it. A directory that lies in its listing and
@@ -115,7 +114,7 @@ func (a *armed) strikes(phase Phase, request string, nth int) bool {
 	return h.Sum32()%spread == 0
 }
 
-// strike picks the faults of one request to one side.
+// strike picks the faults of one request to one side. What strikes the process and not the answer happens at once.
 func (p *process) strike(phase Phase, r *http.Request, lagging http.Handler) (play []sim.Fault, crash bool) {
 	request := string(phase) + " " + r.Method + " " + r.URL.RequestURI()
 	nth := p.seen[request]
@@ -129,6 +128,10 @@ func (p *process) strike(phase Phase, r *http.Request, lagging http.Handler) (pl
 		switch a.Kind {
 		case faultCrash:
 			crash = true
+		case faultClock:
+			p.jump(a.salt)
+		case faultLeader:
+			p.yieldIn()
 		case faultStale:
 			play = append(play, sim.Elsewhere(lagging))
 		default:

@@ -78,7 +78,7 @@ func (w *world) plan() (reconcile.Plan, error) {
 		return reconcile.Plan{}, err
 	}
 	rules := w.compile()
-	planner := reconcile.Planner{Source: &watched{w.directory[w.rules.narrow], p}, Target: p.target, TargetURL: w.ends.SCIMURL, Rules: rules,
+	planner := reconcile.Planner{Source: &watched{w.connectors[w.rules.narrow], p}, Target: p.target, TargetURL: scimURL, Rules: rules,
 		Previous: func(ctx context.Context) (*connectors.Snapshot, error) {
 			s, _, err := w.memory.Previous(ctx)
 			return s, err
@@ -117,14 +117,14 @@ func (w *world) compare(plan reconcile.Plan, refused map[string]bool) {
 	for id, p := range t.people {
 		u, here := accounts[id]
 		switch {
-		case quiet(id) || p.Status == sim.StatusStaged:
+		case quiet(id) || w.directory.staged(p):
 		case t.lost(w.Setup.Mode, id):
 			if here && u.Active && !w.Setup.Never {
 				w.violate(LawConverges, "%s (%s, assigned %t) is still active", p.Login, p.Status, p.Assigned)
 			}
 		case !here || !u.Active:
 			w.violate(LawConverges, "%s should be active: %+v", p.Login, u)
-		case connectors.Fold(u.UserName) != connectors.Fold(p.Login) || u.GivenName != p.FirstName || u.FamilyName != p.LastName:
+		case connectors.Fold(u.UserName) != connectors.Fold(p.Login) || u.GivenName != w.directory.givenName(p) || u.FamilyName != p.LastName:
 			w.violate(LawConverges, "%s is written as %s, %s %s", p.Login, u.UserName, u.GivenName, u.FamilyName)
 		}
 	}
@@ -148,7 +148,7 @@ func (w *world) compare(plan reconcile.Plan, refused map[string]bool) {
 		in := memberSet(g)
 		for id := range team.members {
 			u, here := accounts[id]
-			if p := t.people[id]; quiet(id) || !here || !u.Active || p.Status == sim.StatusStaged || t.lost(w.Setup.Mode, id) {
+			if p := t.people[id]; quiet(id) || !here || !u.Active || w.directory.staged(p) || t.lost(w.Setup.Mode, id) {
 				continue
 			}
 			if _, ok := in[u.ID]; !ok {
@@ -158,7 +158,7 @@ func (w *world) compare(plan reconcile.Plan, refused map[string]bool) {
 		for member := range in {
 			u := now.users[member]
 			id := u.ExternalID
-			if _, ours := t.people[id]; ours && !quiet(id) && u.Active && !team.members[id] && !w.Setup.Never && !t.lost(w.Setup.Mode, id) && t.people[id].Status != sim.StatusStaged {
+			if _, ours := t.people[id]; ours && !quiet(id) && u.Active && !team.members[id] && !w.Setup.Never && !t.lost(w.Setup.Mode, id) && !w.directory.staged(t.people[id]) {
 				w.violate(LawConverges, "%s is still in %s", u.UserName, g.DisplayName)
 			}
 		}

@@ -30,11 +30,11 @@ func (j *journal) do(f func() error) error {
 	case p.epoch != w.epoch:
 		return errFenced
 	}
-	kind := ""
+	kind, salt := "", uint32(0)
 	for i := range p.armed {
 		a := &p.armed[i]
 		if a.Phase == PhaseStore && a.fresh && p.ops >= int(a.salt%12) {
-			kind, a.fresh = a.Kind, false
+			kind, salt, a.fresh = a.Kind, a.salt, false
 			w.runner.Coverage[a.Cell]++
 			break
 		}
@@ -46,6 +46,8 @@ func (j *journal) do(f func() error) error {
 	case faultCrash:
 		p.die()
 		return errCrashed
+	case faultClock:
+		p.jump(salt)
 	}
 	err := f()
 	switch {
@@ -56,9 +58,30 @@ func (j *journal) do(f func() error) error {
 		p.die()
 		return errCrashed
 	case kind == faultLeader:
-		j.p.yield()
+		p.told = salt%2 == 0 // else it stands still right after it has asked whether it leads
+		p.yield()
 	}
 	return err
+}
+
+// yieldIn is yield at a request of its own, whose place at the world this process gives up for as long.
+func (p *process) yieldIn() {
+	p.told = true
+	p.w.mu.Unlock()
+	defer p.w.mu.Lock()
+	p.yield()
+}
+
+// jump sets the clock of whatever runs. What was taken away in this cycle may be recorded by either clock: the oracle
+// believes the earlier one, by which it is forgotten sooner.
+func (p *process) jump(salt uint32) {
+	w := p.w
+	d := jumps[int(salt)%len(jumps)]
+	w.skew += d
+	for i := p.takenBefore; d < 0 && i < len(w.taken); i++ {
+		w.taken[i].at = w.taken[i].at.Add(d)
+	}
+	w.tell("  the clock jumps by %s", d)
 }
 
 // yield lets another process take over and run a whole cycle, while this one stands still and then goes on.

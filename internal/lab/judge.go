@@ -51,7 +51,7 @@ func (w *world) judge(p *process, r *http.Request, before, after photo) {
 	if !p.applying {
 		w.violate(LawPlanning, "%s %s", r.Method, r.URL.Path)
 	}
-	if p.epoch != w.epoch && len(p.intents) == 0 {
+	if p.epoch != w.epoch && (p.told || len(p.intents) == 0) {
 		w.violate(LawLeadership, "%s %s", r.Method, r.URL.Path)
 	}
 	if p.epoch != w.epoch {
@@ -70,7 +70,7 @@ func (w *world) judge(p *process, r *http.Request, before, after photo) {
 		w.judgeIntent(p, e, before, after)
 		w.judgeOwner(p, e, before, after)
 		w.judgeFrozen(p, e, before)
-		w.judgeLoss(p, e, before)
+		w.judgeLoss(p, e, before, after)
 	}
 }
 
@@ -217,7 +217,7 @@ type taken struct {
 
 // judgeLoss asks of each loss whether the directory gave the person up at some moment that the process may have read, and
 // whether the guard could let it through.
-func (w *world) judgeLoss(p *process, e effect, before photo) {
+func (w *world) judgeLoss(p *process, e effect, before, after photo) {
 	u := before.users[e.user]
 	id := w.owner(u)
 	ts := p.window()
@@ -251,12 +251,24 @@ func (w *world) judgeLoss(p *process, e effect, before photo) {
 		if !u.Active {
 			return // nobody pages them
 		}
-		w.count(p, reconcile.AxisMemberships, "remove user "+w.memberKey(p, u, id)+" from group "+team, p.members, false)
+		p.left[g.ID] = true
+		if axes := w.axes(g); len(axes) == 1 {
+			w.count(p, axes[0], "remove user "+w.memberKey(p, u, id)+" from group "+team, p.members[axes[0]], false)
+		}
+	case e.what == "join":
+		g, ok := before.groups[e.group]
+		if !ok {
+			g = after.groups[e.group]
+		}
+		if axes := w.axes(g); len(axes) == 1 && axes[0] == reconcile.AxisPrivileged {
+			w.count(p, axes[0], "add user "+id+" to group "+w.groupOwner(g), p.members[axes[0]], false)
+		}
 	case e.what == "delete group":
 		team := w.groupOwner(before.groups[e.group])
 		if !ever(ts, func(t truth) bool { _, here := t.teams[team]; return !here }) {
 			w.violate(LawLeaving, "group %s is deleted", e.group)
 		}
+		w.count(p, reconcile.AxisGroups, "delete group "+team, p.groups, false)
 	case e.what == "set" && e.field == "userName":
 		w.count(p, reconcile.AxisRenames, "rename user "+id+" to "+connectors.Fold(e.to), p.crowd, false)
 	}
@@ -277,30 +289,29 @@ func (w *world) memberKey(p *process, u sim.SCIMUser, id string) string {
 // count weighs one loss as the guard's documentation has it: within the limit of its axis over a day, unless somebody
 // said yes to it; and not at all at first contact, under changed rules or at the end of a quarantine.
 func (w *world) count(p *process, axis reconcile.Axis, key string, of int, organic bool) {
-	now := w.now()
 	yes, approved := w.yes[key]
-	approved = approved && now.Sub(yes) < reconcile.ApprovalLife+time.Hour
-	renamed := axis == reconcile.AxisRenames
+	approved = approved && p.planned.Sub(yes) < reconcile.ApprovalLife+time.Hour
+	keeps := axis == reconcile.AxisRenames || strings.HasPrefix(key, "add ") // nothing is taken away
 	switch {
-	case w.Setup.Never && !renamed:
+	case w.Setup.Never && !keeps:
 		w.violate(LawGuard, "%s, and removals are never made", key)
-	case p.calm && !renamed:
+	case p.calm && !keeps:
 		w.violate(LawGuard, "%s in the first cycle after a quarantine", key)
 	case approved:
 		p.used[key] = true
 		return
-	case !w.contacted && !renamed:
+	case !w.contacted && !keeps:
 		w.violate(LawGuard, "%s at first contact", key)
-	case w.settledBy != w.rules && !organic && !renamed && w.settledBy.removes(w.rules):
+	case w.settledBy != w.rules && !organic && !keeps && w.settledBy.removes(w.rules):
 		w.violate(LawGuard, "%s under rules that are new", key)
 	}
 	n := 1
 	for _, t := range w.taken {
-		if t.axis == axis && t.at.After(now.Add(-24*time.Hour)) {
+		if t.axis == axis && t.at.After(p.planned.Add(-24*time.Hour)) {
 			n++
 		}
 	}
-	w.taken = append(w.taken, taken{axis: axis, key: key, at: now})
+	w.taken = append(w.taken, taken{axis: axis, key: key, at: w.now()})
 	if most := allows(w.Setup.Guard, of); n > most {
 		w.violate(LawGuard, "%s is number %d of the day on %s, and %d of %d may go", key, n, axis, most, of)
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
-	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/okta"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
@@ -21,6 +20,8 @@ import (
 
 // A Setup is what stays the same throughout a history.
 type Setup struct {
+	Directory   string // the name of one of the runner's
+	Rows        int    // to a page of the directory, 0 for as many as are asked for
 	People      int
 	Mode        connectors.ScopeMode
 	Guard       reconcile.Limit // of every axis
@@ -28,12 +29,14 @@ type Setup struct {
 	Never       bool            // removals: never
 	DeleteAfter time.Duration
 	OnRemoved   reconcile.OnRemoved
+	Roles       bool // the group roleGroup carries roles
 }
 
 // A Step is one thing that happens. N chooses among what is there, so a step means something in every history.
 type Step struct {
-	Deed string
-	N    [3]uint32
+	Deed  string
+	N     [3]uint32
+	Fault *Cell `json:",omitempty"` // of the deed "fault"
 }
 
 // A History is all that one seed decides.
@@ -44,11 +47,15 @@ type History struct {
 }
 
 // Draw makes the history of a seed.
-func Draw(seed uint64) History {
+func (r *Runner) Draw(seed uint64) History {
 	rng := rand.New(rand.NewPCG(seed, 0x6c6162))
-	h := History{Seed: seed, Setup: drawSetup(rng)}
+	h := History{Seed: seed, Setup: r.drawSetup(rng)}
 	add := func(deed string) {
-		h.Steps = append(h.Steps, Step{deed, [3]uint32{rng.Uint32(), rng.Uint32(), rng.Uint32()}})
+		s := Step{Deed: deed, N: [3]uint32{rng.Uint32(), rng.Uint32(), rng.Uint32()}}
+		if deed == deedFault {
+			s.Fault = &allCells[int(s.N[0])%len(allCells)]
+		}
+		h.Steps = append(h.Steps, s)
 	}
 	if rng.IntN(4) > 0 { // most histories begin after a good first contact
 		add(deedCycle)
@@ -72,14 +79,18 @@ func Draw(seed uint64) History {
 	return h
 }
 
-func drawSetup(rng *rand.Rand) Setup {
+func (r *Runner) drawSetup(rng *rand.Rand) Setup {
+	d := r.directories[rng.IntN(len(r.directories))]
 	s := Setup{
-		People: 4 + rng.IntN(6), Mode: connectors.ScopeAssigned,
+		Directory: d.Name, People: 4 + rng.IntN(6), Mode: d.Modes[0],
 		Guard:     reconcile.Limit{Share: []float64{0, 0.2, 0.5}[rng.IntN(3)], Count: 100, Floor: rng.IntN(4)},
 		OnRemoved: []reconcile.OnRemoved{reconcile.OnRemovedLeave, reconcile.OnRemovedEmpty, reconcile.OnRemovedDelete}[rng.IntN(3)],
 	}
 	if rng.IntN(3) == 0 {
-		s.Mode = connectors.ScopeGroups
+		s.Mode = d.Modes[len(d.Modes)-1]
+	}
+	if rng.IntN(2) == 0 {
+		s.Rows = 3
 	}
 	if rng.IntN(12) == 0 {
 		s.Never = true
@@ -87,6 +98,7 @@ func drawSetup(rng *rand.Rand) Setup {
 	if rng.IntN(4) == 0 {
 		s.DeleteAfter = 48 * time.Hour
 	}
+	s.Roles = rng.IntN(3) == 0
 	for _, name := range habitNames {
 		if rng.IntN(6) == 0 {
 			s.Habits = append(s.Habits, name)
@@ -144,13 +156,14 @@ type Outcome struct {
 
 // A Runner runs histories one after the other and counts what they covered. Its rules are compiled once.
 type Runner struct {
-	Coverage Coverage
-	rules    map[ruleKey]*reconcile.Rules
+	Coverage    Coverage
+	directories []Directory
+	rules       map[ruleKey]*reconcile.Rules
 }
 
-// NewRunner returns a runner that has run nothing.
-func NewRunner() *Runner {
-	return &Runner{Coverage: Coverage{}, rules: map[ruleKey]*reconcile.Rules{}}
+// NewRunner returns a runner that has run nothing, for companies with one of these directories.
+func NewRunner(directories ...Directory) *Runner {
+	return &Runner{Coverage: Coverage{}, directories: directories, rules: map[ruleKey]*reconcile.Rules{}}
 }
 
 // world is one history under way.
@@ -158,13 +171,14 @@ type world struct {
 	History
 	runner *Runner
 
-	company *sim.Company
-	okta    http.Handler // over the company
-	scim    *sim.SCIM
-	ends    sim.Endpoints
-	memory  *store.Memory
-	rules   ruleset
-	skew    time.Duration // of the product's clock
+	company   *sim.Company
+	directory *Directory
+	served    http.Handler                    // the directory, over the company
+	replica   func(*sim.Company) http.Handler // and over another one
+	scim      *sim.SCIM
+	memory    *store.Memory
+	rules     ruleset
+	skew      time.Duration // of the product's clock
 
 	mu     sync.Mutex // one request at a time
 	past   replica    // both sides as they were when the cycle before this one began
@@ -172,12 +186,12 @@ type world struct {
 	truth  []truth
 	starts []int // places in truth: the beginnings of the cycles
 
-	directory map[bool]*okta.Connector // by ruleset.narrow: what is read depends on nothing else
-	process   *process
-	asking    *process // whose cycle the directory is asked in
-	epoch     int      // of the process that leads
-	armed     []armed
-	rival     *rival
+	connectors map[bool]Connector // by ruleset.narrow: what is read depends on nothing else
+	process    *process
+	asking     *process // whose cycle the directory is asked in
+	epoch      int      // of the process that leads
+	armed      []armed
+	rival      *rival
 
 	ours       map[string]string // SCIM id of an account → directory id
 	ourGroups  map[string]string
@@ -199,12 +213,12 @@ type world struct {
 
 // replica is both sides at one moment.
 type replica struct {
-	okta http.Handler
-	scim *sim.SCIM
+	directory http.Handler
+	scim      *sim.SCIM
 }
 
 func (w *world) copy() replica {
-	return replica{sim.NewOkta(w.company.Clone(), sim.OktaOptions{}), w.scim.Clone()}
+	return replica{w.replica(w.company.Clone()), w.scim.Clone()}
 }
 
 func (w *world) now() time.Time { return time.Now().Add(w.skew) }
@@ -227,14 +241,16 @@ type Stage struct{ w *world }
 // Prepare sets the stage. It must be called outside the synctest bubble: the directory's SDK starts goroutines of its own.
 func (r *Runner) Prepare(h History) Stage {
 	w := &world{
-		History: h, runner: r, ends: endpoints, ours: map[string]string{}, ourGroups: map[string]string{},
-		yes: map[string]time.Time{}, pinned: map[string]bool{}, tangled: map[string]bool{}, byHand: map[string]int{}, directory: map[bool]*okta.Connector{},
+		History: h, runner: r, ours: map[string]string{}, ourGroups: map[string]string{},
+		yes: map[string]time.Time{}, pinned: map[string]bool{}, tangled: map[string]bool{}, byHand: map[string]int{}, connectors: map[bool]Connector{},
 	}
 	w.company = sim.NewCompany(sim.Config{Seed: h.Seed, People: h.Setup.People, Groups: -1})
-	w.ends.AppID = w.company.AppID()
+	at := slices.IndexFunc(r.directories, func(d Directory) bool { return d.Name == h.Setup.Directory })
+	w.directory = &r.directories[at]
+	w.served, w.replica = w.directory.Serve(w.company, h.Setup.Rows)
 	for _, narrow := range []bool{false, true} {
 		w.rules.narrow = narrow
-		w.directory[narrow] = w.connect(w.compile().Query())
+		w.connectors[narrow] = w.connect(w.compile().Query())
 	}
 	w.rules.narrow = false
 	return Stage{w}
@@ -267,7 +283,7 @@ func (w *world) found() {
 	if o.RandomOrder { // only what fits a page can be read completely then
 		o.PageCap, o.Cursors = 0, false
 	}
-	w.okta, w.scim = sim.NewOkta(w.company, sim.OktaOptions{}), sim.NewSCIM(o)
+	w.scim = sim.NewSCIM(o)
 	w.memory = store.NewMemory(w.now)
 	w.settle()
 	w.record()
@@ -277,10 +293,11 @@ func (w *world) found() {
 	w.start()
 }
 
-// endpoints are where the sides of every history are found.
-var endpoints = sim.Endpoints{
-	OktaURL: "https://acme.okta.example", OktaToken: sim.DefaultOktaToken, SCIMURL: "https://rootly.example" + sim.SCIMBase, SCIMToken: sim.DefaultSCIMToken,
-}
+// Where the target of every history is found.
+const (
+	scimURL   = "https://rootly.example" + sim.SCIMBase
+	scimToken = sim.DefaultSCIMToken
+)
 
 // settle gives the company its groups, and the target people and a group whom nobody here manages.
 func (w *world) settle() {

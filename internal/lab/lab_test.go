@@ -1,14 +1,12 @@
 package lab
 
 import (
+	"encoding/json"
 	"flag"
-	"fmt"
-	"runtime"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 )
 
 var (
@@ -17,71 +15,49 @@ var (
 	firstSeed = flag.Uint64("seed", 1, "the first seed")
 )
 
+// directories are those that compile in a moment. Entra's own tests run histories of companies with Entra.
+var directories = []Directory{Okta, Google, Keycloak, Rippling, SCIM}
+
 // TestHistories lets random histories of a company run under random faults, and wants every law to hold in each of them
 // and every fault to have struck in every phase that it belongs to.
 func TestHistories(t *testing.T) {
 	n := *histories
-	coverage, cycles := Coverage{}, 0
-	var mu sync.Mutex
-	var next atomic.Uint64
-	t.Run("seeds", func(t *testing.T) {
-		for range runtime.GOMAXPROCS(0) {
-			t.Run("worker", func(t *testing.T) {
-				t.Parallel()
-				r := NewRunner()
-				for i := next.Add(1); i <= uint64(n) && !t.Failed(); i = next.Add(1) {
-					h := Draw(*firstSeed + i - 1)
-					out := play(t, r, h)
-					mu.Lock()
-					cycles += out.Cycles
-					mu.Unlock()
-					if out.Violation != nil {
-						t.Error(report(t, h, out))
-					}
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				coverage.Merge(r.Coverage)
-			})
-		}
-	})
-	t.Logf("%d histories, %d cycles\n%s", n, cycles, coverage)
-	if missing := coverage.Missing(); n >= 2000 && len(missing) > 0 {
+	coverage := Campaign{Directories: directories, Histories: n, First: *firstSeed, KeepWhole: !*shrink}.Run(t)
+	if missing := coverage.Missing(); n >= 2000 && len(missing) > 0 && !t.Failed() {
 		t.Errorf("never struck: %v", missing)
 	}
 }
 
-// play runs one history in a bubble.
-func play(t *testing.T, r *Runner, h History) (out Outcome) {
-	stage := r.Prepare(h)
-	synctest.Test(t, func(*testing.T) { out = stage.Play() })
-	return out
-}
-
-// report is what a person needs to see of a broken law: the seed, the law and the shortest history.
-func report(t *testing.T, h History, out Outcome) string {
-	law, small := out.Violation.Law, h
-	if *shrink {
-		small, out = Shrink(h, law, func(h History) Outcome { return play(t, NewRunner(), h) })
-	}
-	return fmt.Sprintf("seed %d breaks the law: %s\n%s\n%+v, %d of %d steps:\n%s\n(again: make lab SEED=%d N=1)",
-		h.Seed, law, out.Violation.Text, h.Setup, len(small.Steps), len(h.Steps), strings.Join(out.Story, "\n"), h.Seed)
-}
-
-// TestHistoriesThatBrokeALaw runs those that more seeds than usual have found: a newcomer gets the address of somebody whose
-// deactivated account is hidden; a group is created, and its members are refused.
+// TestHistoriesThatBrokeALaw runs those that more seeds than usual have found, as they were drawn then: a newcomer gets the
+// address of somebody whose deactivated account is hidden (3505); a group is created, and its members are refused (4151);
+// Rootly is read from a replica that lags by a whole cycle, while an address changes (4855); an account that was deactivated
+// and then deleted by hand comes back (5408); an account that was deleted by hand is made anew, and the process dies once its
+// membership is written (1098).
 func TestHistoriesThatBrokeALaw(t *testing.T) {
-	for _, seed := range []uint64{3505, 4151} {
-		h := Draw(seed)
-		if out := play(t, NewRunner(), h); out.Violation != nil {
-			t.Error(report(t, h, out))
+	files, err := filepath.Glob("testdata/broken/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var h History
+		if err := json.Unmarshal(text, &h); err != nil {
+			t.Fatal(name, err)
+		}
+		c := Campaign{Directories: directories}
+		if out := NewRunner(directories...).Play(t, h); out.Violation != nil {
+			t.Error(name, c.report(t, h, out))
 		}
 	}
 }
 
 func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
-	for seed := range uint64(20) {
-		a, b := play(t, NewRunner(), Draw(seed)), play(t, NewRunner(), Draw(seed))
+	for seed := range uint64(30) {
+		r := NewRunner(directories...)
+		a, b := r.Play(t, r.Draw(seed)), r.Play(t, r.Draw(seed))
 		if x, y := strings.Join(a.Writes, "\n"), strings.Join(b.Writes, "\n"); x != y {
 			t.Fatalf("seed %d wrote\n%s\nand then\n%s", seed, x, y)
 		}

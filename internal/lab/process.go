@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
-	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/okta"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 	"github.com/rootly-idp-sync/rootly-idp-sync/scimclient"
@@ -27,6 +26,8 @@ type process struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	dead       bool
+	told       bool // that another process leads
+	planned    time.Time
 	applying   bool
 	confirming bool
 	lied       bool // a listing of the target was not what it held
@@ -38,8 +39,13 @@ type process struct {
 	pending    []pending
 	intents    map[int64]intent // recorded, and not settled yet
 	crowd      int              // active accounts that are ours
-	members    int              // memberships of groups that are ours
-	used       map[string]bool  // approvals
+	groups     int              // groups that are ours
+	members    map[reconcile.Axis]int
+	manned     map[string]string // SCIM id of a group that is ours and has somebody in it → its name
+	left       map[string]bool   // groups out of which somebody was taken
+	used       map[string]bool   // approvals
+
+	takenBefore int // of world.taken
 }
 
 // pending is a change of the directory in mid-cycle: after the fetch, or before a write.
@@ -71,18 +77,26 @@ func (w *world) newProcess() *process {
 	}
 	var err error
 	p.target, err = scimclient.New(scimclient.Options{
-		BaseURL: w.ends.SCIMURL, Token: func() string { return w.ends.SCIMToken }, Transport: inTurn{sim.Transport(http.HandlerFunc(p.toTarget))}, PageSize: size,
+		BaseURL: scimURL, Token: func() string { return scimToken }, Transport: inTurn{sim.Transport(http.HandlerFunc(p.toTarget))}, PageSize: size, Allow: p.allow,
 	})
 	must(err)
 	return p
 }
 
+// allow is the trust window of a lease.
+func (p *process) allow() error {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if p.told && p.epoch != p.w.epoch {
+		return errFenced
+	}
+	return nil
+}
+
 // connect makes a connector to the company, for whatever process runs a cycle.
-func (w *world) connect(q connectors.Query) *okta.Connector {
-	c, err := okta.New(okta.Options{
-		OrgURL: w.ends.OktaURL, APIToken: func() string { return w.ends.OktaToken }, AppID: w.ends.AppID, Query: q,
-		Transport: inTurn{sim.Transport(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.asking.toDirectory(rw, r) }))},
-	})
+func (w *world) connect(q connectors.Query) Connector {
+	c, err := w.directory.Connect(q, w.company,
+		inTurn{sim.Transport(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.asking.toDirectory(rw, r) }))})
 	must(err)
 	return c
 }
@@ -107,7 +121,7 @@ func (t inTurn) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // watched is the connector, with an eye on when it is asked again.
 type watched struct {
-	*okta.Connector
+	Connector
 	p *process
 }
 
@@ -170,6 +184,7 @@ func (w *world) cycle() {
 		w.tell("cycle: %v", err)
 	}
 	p.cancel()
+	p.judgeEmptied(err)
 	if p.dead && p.epoch == w.epoch {
 		w.start()
 	}
@@ -179,20 +194,28 @@ func (w *world) cycle() {
 func (p *process) begin() {
 	w := p.w
 	w.asking = p
-	p.since = w.starts[max(0, len(w.starts)-2)]
+	p.since, p.told = w.starts[max(0, len(w.starts)-2)], false
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.applying, p.confirming, p.lied = false, false, false
 	p.armed, p.seen, p.ops, p.writes = believable(w.armed), map[string]int{}, 0, 0
 	p.intents, p.used = map[int64]intent{}, map[string]bool{}
-	p.crowd, p.members = 0, 0
+	p.crowd, p.groups, p.members, p.manned, p.left = 0, 0, map[reconcile.Axis]int{}, map[string]string{}, map[string]bool{}
+	p.planned, p.takenBefore = w.now(), len(w.taken)
 	for _, u := range w.scim.Users() {
 		if u.Active && w.ours[u.ID] != "" {
 			p.crowd++
 		}
 	}
 	for _, g := range w.scim.Groups() {
-		if w.ourGroups[g.ID] != "" {
-			p.members += len(g.Members)
+		if w.ourGroups[g.ID] == "" {
+			continue
+		}
+		p.groups++
+		for _, axis := range w.axes(g) {
+			p.members[axis] += len(g.Members)
+		}
+		if w.manned(g) {
+			p.manned[g.ID] = g.DisplayName
 		}
 	}
 }
@@ -208,7 +231,7 @@ func (p *process) run() error {
 	rules := w.compile()
 	p.calm = ledger.Quarantine != nil
 	planner := reconcile.Planner{
-		Source: &watched{w.directory[w.rules.narrow], p}, Target: p.target, TargetURL: w.ends.SCIMURL, Rules: rules,
+		Source: &watched{w.connectors[w.rules.narrow], p}, Target: p.target, TargetURL: scimURL, Rules: rules,
 		Previous: func(ctx context.Context) (*connectors.Snapshot, error) {
 			s, _, err := w.memory.Previous(ctx)
 			return s, err
@@ -267,7 +290,7 @@ func (p *process) die() {
 	p.w.tell("  the process crashes")
 }
 
-// toDirectory carries a request to Okta.
+// toDirectory carries a request to the directory.
 func (p *process) toDirectory(rw http.ResponseWriter, r *http.Request) {
 	w := p.w
 	w.mu.Lock()
@@ -277,12 +300,12 @@ func (p *process) toDirectory(rw http.ResponseWriter, r *http.Request) {
 	if p.confirming {
 		phase = PhaseConfirm
 	}
-	faults, crash := p.strike(phase, r, w.past.okta)
+	faults, crash := p.strike(phase, r, w.past.directory)
 	if crash {
 		p.die()
 		p.gone()
 	}
-	sim.Play(sim.SideOkta, rw, r, w.okta, faults...)
+	sim.Play(w.directory.Side, rw, r, w.served, faults...)
 }
 
 // gone cuts every connection of a process that is no more.

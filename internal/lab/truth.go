@@ -9,8 +9,11 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/reconcile"
 )
 
-// scopeGroup is the group that mode groups means. Nobody renames it.
-const scopeGroup = "staff"
+// scopeGroup is the group that mode groups means; nobody renames it. roleGroup is what a group is called that carries roles.
+const (
+	scopeGroup = "staff"
+	roleGroup  = "oncall-b"
+)
 
 // A ruleset is the operator's rules at one moment.
 type ruleset struct {
@@ -23,6 +26,7 @@ type ruleset struct {
 
 // truth is the directory and the rules at one moment, as they really were.
 type truth struct {
+	of     *Directory
 	rules  ruleset
 	people map[string]sim.Person // by directory id
 	teams  map[string]team
@@ -35,9 +39,9 @@ type team struct {
 
 // record notes how things are now.
 func (w *world) record() {
-	t := truth{rules: w.rules, people: map[string]sim.Person{}, teams: map[string]team{}}
+	t := truth{of: w.directory, rules: w.rules, people: map[string]sim.Person{}, teams: map[string]team{}}
 	ids := map[string]string{}
-	for _, p := range w.company.People() {
+	for _, p := range w.people() {
 		t.people[p.ID] = p
 		ids[strings.ToLower(p.Login)] = p.ID
 	}
@@ -46,7 +50,7 @@ func (w *world) record() {
 		for _, login := range g.Members {
 			members[ids[strings.ToLower(login)]] = true
 		}
-		t.teams[g.ID] = team{g.Name, members}
+		t.teams[w.directory.id(g.ID)] = team{g.Name, members}
 	}
 	w.truth = append(w.truth, t)
 }
@@ -67,7 +71,7 @@ func (w *world) everCalled(login string) map[string]bool {
 // off tells whether the directory itself no longer has the person at work.
 func (t truth) off(id string) bool {
 	p, ok := t.people[id]
-	return !ok || p.Status == sim.StatusSuspended || p.Status == sim.StatusDeprovisioned
+	return !ok || slices.Contains(t.of.Off, p.Status)
 }
 
 // lost tells whether the directory and the rules give the person up.
@@ -106,23 +110,25 @@ func always(ts []truth, f func(truth) bool) bool {
 
 // A ruleKey is all that compiled rules depend on.
 type ruleKey struct {
+	directory string
 	ruleset
 	mode        connectors.ScopeMode
 	guard       reconcile.Limit
 	never       bool
 	deleteAfter bool
 	onRemoved   reconcile.OnRemoved
+	roles       bool
 }
 
 // compile returns the rules of this moment.
 func (w *world) compile() *reconcile.Rules {
 	s := w.Setup
-	key := ruleKey{w.rules, s.Mode, s.Guard, s.Never, s.DeleteAfter > 0, s.OnRemoved}
+	key := ruleKey{w.directory.Name, w.rules, s.Mode, s.Guard, s.Never, s.DeleteAfter > 0, s.OnRemoved, s.Roles}
 	if r, ok := w.runner.rules[key]; ok {
 		return r
 	}
 	o := reconcile.RuleOptions{
-		Directory: "okta", Mode: s.Mode, Push: []string{"oncall-*"}, OnRemoved: s.OnRemoved, RemovalsNever: s.Never, DeleteAfter: s.DeleteAfter,
+		Directory: w.directory.Name, Mode: s.Mode, Push: []string{"oncall-*"}, OnRemoved: s.OnRemoved, RemovalsNever: s.Never, DeleteAfter: s.DeleteAfter,
 		Guard: reconcile.Limits{}, Map: map[string]string{},
 	}
 	for axis := range reconcile.DefaultLimits() {
@@ -130,6 +136,9 @@ func (w *world) compile() *reconcile.Rules {
 	}
 	if s.Mode == connectors.ScopeGroups {
 		o.Groups = []string{scopeGroup}
+	}
+	if s.Roles {
+		o.Privileged = []string{roleGroup}
 	}
 	if w.rules.where {
 		o.Where = `user.department != "Sales"`

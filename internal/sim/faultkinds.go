@@ -333,7 +333,7 @@ func withQuery(r *http.Request, q url.Values) *http.Request {
 func RepeatLink() Fault {
 	return Fault{"repeated link", func(x *exchange) {
 		a := x.answer(x.request)
-		if x.side == SideOkta {
+		if x.side == SideOkta && !a.aborted {
 			self := fmt.Sprintf(`<%s%s>`, baseURL(x.request), x.request.URL.RequestURI())
 			a.sent["Link"] = []string{self + `; rel="self"`, self + `; rel="next"`}
 			x.send(a, a.body.Bytes())

@@ -53,9 +53,8 @@ type Google struct {
 	options GoogleOptions
 	mux     *http.ServeMux
 
-	mu     sync.Mutex
+	mu     *sync.Mutex
 	tokens map[string]googleGrant
-	issued int // numbers the tokens
 	window window
 }
 
@@ -65,7 +64,7 @@ func NewGoogle(c *Company, o GoogleOptions) *Google {
 	if o.Scopes == nil {
 		o.Scopes = []string{googleUserScope, googleGroupScope, googleUnitScope}
 	}
-	s := &Google{company: c, options: o, mux: http.NewServeMux(), tokens: map[string]googleGrant{}}
+	s := &Google{company: c, options: o, mux: http.NewServeMux(), mu: &sync.Mutex{}, tokens: map[string]googleGrant{}}
 	s.handle("GET "+googleBase+"/users", s.listUsers)
 	s.handle("GET "+googleBase+"/users/{user}", s.getUser)
 	s.handle("GET "+googleBase+"/groups", s.listGroups)
@@ -81,6 +80,13 @@ func NewGoogle(c *Company, o GoogleOptions) *Google {
 		fmt.Fprint(w, "<!DOCTYPE html><html><title>Error 404 (Not Found)!!1</title></html>")
 	})
 	return s
+}
+
+// Replica is the same account as it is, or was, in another company. What either lets in the other lets in too.
+func (s *Google) Replica(c *Company) *Google {
+	r := NewGoogle(c, s.options)
+	r.mu, r.tokens = s.mu, s.tokens
+	return r
 }
 
 // ServeHTTP answers one request.
@@ -152,7 +158,9 @@ func (s *Google) authorize(r *http.Request) *googleError {
 func (s *Google) RevokeTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.tokens)
+	for token := range s.tokens {
+		s.tokens[token] = googleGrant{}
+	}
 }
 
 // A googleError is a refusal with Google's own reason.

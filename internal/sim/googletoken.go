@@ -65,8 +65,7 @@ func (s *Google) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	s.issued++
-	token := fmt.Sprintf("sim-google-token-%d", s.issued)
+	token := fmt.Sprintf("sim-google-token-%d", len(s.tokens)+1)
 	s.tokens[token] = g
 	s.mu.Unlock()
 	writeJSON(w, http.StatusOK, googleJSON, map[string]any{"access_token": token, "expires_in": 3599, "token_type": "Bearer"})

@@ -62,7 +62,7 @@ type Graph struct {
 	options GraphOptions
 	mux     *http.ServeMux
 
-	mu       sync.Mutex
+	mu       *sync.Mutex
 	tokens   map[string]time.Time // until when each access token is good
 	window   window               // the requests of these ten seconds
 	requests int                  // numbers the request ids
@@ -78,7 +78,7 @@ func NewGraph(c *Company, o GraphOptions) *Graph {
 	o.ClientID = cmp.Or(o.ClientID, DefaultClientID)
 	o.Secret = cmp.Or(o.Secret, DefaultClientSecret)
 	s := &Graph{
-		company: c, options: o, mux: http.NewServeMux(), tokens: map[string]time.Time{},
+		company: c, options: o, mux: http.NewServeMux(), mu: &sync.Mutex{}, tokens: map[string]time.Time{},
 		people: map[string]int{}, groups: map[string]int{},
 	}
 	s.handle("GET /v1.0/users", s.listUsers)
@@ -100,6 +100,13 @@ func NewGraph(c *Company, o GraphOptions) *Graph {
 		s.refuse(w, &graphError{400, "BadRequest", "Resource not found for the segment '" + r.URL.Path + "'."})
 	})
 	return s
+}
+
+// Replica is the same tenant as it is, or was, in another company. What either lets in the other lets in too.
+func (s *Graph) Replica(c *Company) *Graph {
+	r := NewGraph(c, s.options)
+	r.mu, r.tokens = s.mu, s.tokens
+	return r
 }
 
 // ServeHTTP answers one request.

@@ -49,9 +49,8 @@ type Keycloak struct {
 	options KeycloakOptions
 	mux     *http.ServeMux
 
-	mu      sync.Mutex
+	mu      *sync.Mutex
 	tokens  map[string]time.Time
-	issued  int
 	sorted  []*person // by username, as they were at
 	sortedN int
 	at      time.Time
@@ -69,7 +68,7 @@ func NewKeycloak(c *Company, o KeycloakOptions) *Keycloak {
 	if o.Rights == nil {
 		o.Rights = []string{"view-users", "view-clients", "query-clients", "query-groups", "query-users"}
 	}
-	s := &Keycloak{company: c, options: o, mux: http.NewServeMux(), tokens: map[string]time.Time{}}
+	s := &Keycloak{company: c, options: o, mux: http.NewServeMux(), mu: &sync.Mutex{}, tokens: map[string]time.Time{}}
 	s.handle("/users", "view-users", "query-users", s.listUsers)
 	s.handle("/users/count", "view-users", "query-users", s.countUsers)
 	s.handle("/users/{user}", "view-users", "", s.getUser)
@@ -88,6 +87,13 @@ func NewKeycloak(c *Company, o KeycloakOptions) *Keycloak {
 		s.refuse(w, &keycloakError{404, "Unable to find matching target resource method", ""})
 	})
 	return s
+}
+
+// Replica is the same realm as it is, or was, in another company. What either lets in the other lets in too.
+func (s *Keycloak) Replica(c *Company) *Keycloak {
+	r := NewKeycloak(c, s.options)
+	r.mu, r.tokens = s.mu, s.tokens
+	return r
 }
 
 // ServeHTTP answers one request.
@@ -162,7 +168,9 @@ func (s *Keycloak) authorize(r *http.Request) *keycloakError {
 func (s *Keycloak) RevokeTokens() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.tokens)
+	for token := range s.tokens {
+		s.tokens[token] = time.Time{}
+	}
 }
 
 // token answers the client credentials grant.
@@ -195,9 +203,8 @@ func (s *Keycloak) token(w http.ResponseWriter, r *http.Request) {
 func (s *Keycloak) issue() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.issued++
 	claims, err := json.Marshal(map[string]any{
-		"jti": fmt.Sprint("trrtcc:", s.issued), "typ": "Bearer", "azp": s.options.ClientID,
+		"jti": fmt.Sprint("trrtcc:", len(s.tokens)+1), "typ": "Bearer", "azp": s.options.ClientID,
 		"resource_access": map[string]any{"realm-management": map[string]any{"roles": s.options.Rights}},
 	})
 	if err != nil {

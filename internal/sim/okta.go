@@ -23,6 +23,8 @@ type OktaOptions struct {
 	Forbidden []string
 	// RateLimit is how many requests a minute each family of paths grants; 0 announces 600 and refuses none.
 	RateLimit int
+	// PageCap caps every page below what is asked for; 0 is no cap.
+	PageCap int
 	// ExpandLimit caps a page of app users when expand=user is asked for; 0 is Okta's documented 500.
 	ExpandLimit int
 }

@@ -21,7 +21,7 @@ const cursorPrefix = "after:"
 
 // pageOf reads limit and after. Where Okta's description states bounds for limit it refuses what is outside them;
 // elsewhere it answers with as many as it is willing to.
-func pageOf(r *http.Request, unset, least, most int, strict bool) (listing, *oktaError) {
+func (s *Okta) pageOf(r *http.Request, unset, least, most int, strict bool) (listing, *oktaError) {
 	q := r.URL.Query()
 	l := listing{after: -1, limit: unset}
 	if text := q.Get("limit"); text != "" {
@@ -30,6 +30,9 @@ func pageOf(r *http.Request, unset, least, most int, strict bool) (listing, *okt
 			return l, invalid("limit")
 		}
 		l.limit = min(n, most)
+	}
+	if s.options.PageCap > 0 {
+		l.limit = min(l.limit, s.options.PageCap)
 	}
 	if cursor := q.Get("after"); cursor != "" {
 		text, err := base64.RawURLEncoding.DecodeString(cursor)
@@ -80,7 +83,7 @@ func turn[T any](w http.ResponseWriter, r *http.Request, l listing, all []*T, ke
 }
 
 func (s *Okta) listAppUsers(w http.ResponseWriter, r *http.Request) (any, *oktaError) {
-	l, err := pageOf(r, 50, 1, 500, true)
+	l, err := s.pageOf(r, 50, 1, 500, true)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func (s *Okta) listAppUsers(w http.ResponseWriter, r *http.Request) (any, *oktaE
 }
 
 func (s *Okta) listAppGroups(w http.ResponseWriter, r *http.Request) (any, *oktaError) {
-	l, err := pageOf(r, 20, 20, 200, true)
+	l, err := s.pageOf(r, 20, 20, 200, true)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +111,7 @@ func (s *Okta) listAppGroups(w http.ResponseWriter, r *http.Request) (any, *okta
 }
 
 func (s *Okta) listGroups(w http.ResponseWriter, r *http.Request) (any, *oktaError) {
-	l, err := pageOf(r, 200, 1, 10000, true)
+	l, err := s.pageOf(r, 200, 1, 10000, true)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +129,7 @@ func (s *Okta) listGroups(w http.ResponseWriter, r *http.Request) (any, *oktaErr
 }
 
 func (s *Okta) listGroupUsers(w http.ResponseWriter, r *http.Request) (any, *oktaError) {
-	l, err := pageOf(r, 1000, 1, 1000, false)
+	l, err := s.pageOf(r, 1000, 1, 1000, false)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +151,7 @@ func (s *Okta) listGroupUsers(w http.ResponseWriter, r *http.Request) (any, *okt
 }
 
 func (s *Okta) listUsers(w http.ResponseWriter, r *http.Request) (any, *oktaError) {
-	l, err := pageOf(r, 200, 1, 200, false)
+	l, err := s.pageOf(r, 200, 1, 200, false)
 	if err != nil {
 		return nil, err
 	}
