@@ -20,6 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	_ "github.com/rootly-idp-sync/rootly-idp-sync/internal/app" // so that a changed command line is no cached result
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
 // binary is the program, built without the Graph SDK.
@@ -90,6 +91,16 @@ func validate(t *testing.T, config string, env ...string) {
 	validates(t, env, "--config", path)
 }
 
+// validateAll is validate of a directory with a pipeline in each file but process.yaml.
+func validateAll(t *testing.T, configs map[string]string, env ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	for file, config := range configs {
+		place(t, filepath.Join(dir, file), config)
+	}
+	validates(t, env, "--config-dir", dir)
+}
+
 // place writes a configuration, and the files that it has mounted beside it.
 func place(t *testing.T, path, config string) {
 	t.Helper()
@@ -125,6 +136,8 @@ func content(path string) []byte {
 		srv := httptest.NewTLSServer(http.NotFoundHandler())
 		defer srv.Close()
 		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	case strings.HasSuffix(path, ".json"):
+		return []byte(sim.GoogleKeyFile("https://oauth2.example"))
 	case strings.HasSuffix(path, "dsn"):
 		return []byte("postgres://sync:secret@127.0.0.1:5432/sync")
 	}
@@ -144,10 +157,10 @@ func TestVersionsAgree(t *testing.T) {
 	}
 	tag := regexp.MustCompile(`(?:newTag: |rootly-idp-sync/rootly-idp-sync:)([0-9][0-9.]*)`)
 	files, err := filepath.Glob("kubernetes/overlays/*/kustomization.yaml")
-	if err != nil || len(files) != 3 {
+	if err != nil || len(files) != 4 {
 		t.Fatalf("%v %v", files, err)
 	}
-	for _, name := range append(files, "compose/compose.yaml") {
+	for _, name := range append(files, "compose/compose.yaml", "compose/organisations.yaml") {
 		if m := tag.FindSubmatch(read(t, name)); m == nil || string(m[1]) != chart.AppVersion {
 			t.Errorf("%s runs %q, the chart %s", name, m, chart.AppVersion)
 		}

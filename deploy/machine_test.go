@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,34 +11,79 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// A composition is a Compose file, with what the tests look at.
+type composition struct {
+	Services map[string]struct {
+		Extends         struct{ File, Service string }
+		Image           string
+		Command         []string
+		User            string
+		ReadOnly        bool     `yaml:"read_only"`
+		CapDrop         []string `yaml:"cap_drop"`
+		SecurityOpt     []string `yaml:"security_opt"`
+		StopGracePeriod string   `yaml:"stop_grace_period"`
+		Volumes         []string
+		Secrets         []string
+	}
+	Secrets map[string]any
+}
+
 func TestCompose(t *testing.T) {
-	file := decode[struct {
-		Services map[string]struct {
-			Image           string
-			Command         []string
-			User            string
-			ReadOnly        bool     `yaml:"read_only"`
-			CapDrop         []string `yaml:"cap_drop"`
-			SecurityOpt     []string `yaml:"security_opt"`
-			StopGracePeriod string   `yaml:"stop_grace_period"`
-			Secrets         []string
-		}
-		Secrets map[string]any
-	}](t, "compose.yaml", read(t, "compose/compose.yaml"), false)[0]
-	s := file.Services["sync"]
-	if s.User != "65532:65532" || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) ||
-		s.StopGracePeriod != "60s" {
-		t.Errorf("the service is more privileged than it need be, or is killed: %+v", s)
-	}
-	for _, service := range file.Services {
-		for _, name := range service.Secrets {
-			if file.Secrets[name] == nil {
-				t.Errorf("there is no secret %s", name)
+	for name, config := range map[string]string{"compose.yaml": "rootly-idp-sync.yaml", "organisations.yaml": "organisations"} {
+		t.Run(name, func(t *testing.T) {
+			compose := func(name string) composition {
+				return decode[composition](t, name, read(t, "compose/"+name), false)[0]
 			}
+			file := compose(name)
+			s := file.Services["sync"]
+			if s.User != "65532:65532" || !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) ||
+				s.StopGracePeriod != "60s" {
+				t.Errorf("the service is more privileged than it need be, or is killed: %+v", s)
+			}
+			for _, service := range file.Services {
+				if service.Extends.File != "" {
+					service = compose(service.Extends.File).Services[service.Extends.Service]
+				}
+				for _, name := range service.Secrets {
+					if file.Secrets[name] == nil {
+						t.Errorf("there is no secret %s", name)
+					}
+				}
+			}
+			if !slices.ContainsFunc(s.Volumes, func(v string) bool { return strings.HasPrefix(v, "./"+config+":") }) {
+				t.Errorf("%s is not mounted by %q", config, s.Volumes)
+			}
+			accepts(t, s.Command)
+			texts := configurations(t, "compose/"+config)
+			for _, path := range mounted.FindAllString(strings.Join(slices.Collect(maps.Values(texts)), ""), -1) {
+				if !slices.Contains(s.Secrets, filepath.Base(path)) {
+					t.Errorf("%s is named and not mounted", path)
+				}
+			}
+			if text, single := texts[config]; single {
+				validate(t, text)
+				return
+			}
+			validateAll(t, texts)
+		})
+	}
+}
+
+// configurations are a file, or the files of a folder, by their names.
+func configurations(t *testing.T, path string) map[string]string {
+	t.Helper()
+	files := []string{path}
+	if filepath.Ext(path) == "" {
+		var err error
+		if files, err = filepath.Glob(path + "/*.yaml"); err != nil {
+			t.Fatal(err)
 		}
 	}
-	accepts(t, s.Command)
-	validate(t, string(read(t, "compose/rootly-idp-sync.yaml")))
+	texts := map[string]string{}
+	for _, file := range files {
+		texts[filepath.Base(file)] = string(read(t, file))
+	}
+	return texts
 }
 
 // directives are the lines of a unit below its service section, comments left out.

@@ -1,13 +1,15 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // An object is any of Kubernetes' in a file, with what the tests look at.
@@ -128,68 +130,102 @@ func TestAnUnsafePodIsNoticed(t *testing.T) {
 		"has a token of the API server, or lacks one", "is killed after 0 s", "can write to its root", "may gain privileges", "has capabilities",
 		"has no memory limit", "mounts config by subPath, which is never updated",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 }
 
-// sets are all that can be applied to a cluster: the overlays and the renderings of the chart, each with its files.
-func sets(t *testing.T) map[string][]string {
+// sets are all that can be applied to a cluster: the objects of each overlay and of each rendering of the chart.
+func sets(t *testing.T) map[string][]object {
 	t.Helper()
-	out := map[string][]string{}
-	for _, pattern := range []string{"kubernetes/overlays/*", "testdata/helm/*.golden"} {
+	out := map[string][]object{}
+	for pattern, objects := range map[string]func(*testing.T, string) []object{
+		"kubernetes/overlays/*":  kustomized,
+		"testdata/helm/*.golden": func(t *testing.T, file string) []object { return decode[object](t, file, read(t, file), false) },
+	} {
 		found, err := filepath.Glob(pattern)
-		if err != nil || len(found) < 3 {
+		if err != nil || len(found) < 4 {
 			t.Fatalf("%s: %v %v", pattern, found, err)
 		}
 		for _, name := range found {
-			files := []string{name}
-			if filepath.Ext(name) == "" {
-				for _, dir := range []string{name, "kubernetes/base"} {
-					more, err := filepath.Glob(dir + "/*.yaml")
-					if err != nil {
-						t.Fatal(err)
-					}
-					files = append(files, more...)
-				}
-				files = files[1:]
-			}
-			out[name] = files
+			out[name] = objects(t, name)
 		}
 	}
 	return out
 }
 
+// kustomized are the objects of a folder: its resources, those of the folders among them, and the ConfigMaps that it
+// makes. Each file has to be used.
+func kustomized(t *testing.T, dir string) []object {
+	t.Helper()
+	file := filepath.Join(dir, "kustomization.yaml")
+	k := decode[struct {
+		Resources          []string
+		ConfigMapGenerator []struct{ Files []string } `yaml:"configMapGenerator"`
+	}](t, file, read(t, file), false)[0]
+	used := map[string]bool{file: true}
+	var out []object
+	for _, resource := range k.Resources {
+		path := filepath.Join(dir, resource)
+		used[path] = true
+		if filepath.Ext(path) == "" {
+			out = append(out, kustomized(t, path)...)
+			continue
+		}
+		out = append(out, decode[object](t, path, read(t, path), false)...)
+	}
+	for _, made := range k.ConfigMapGenerator {
+		o := object{Kind: "ConfigMap", Data: map[string]string{}}
+		for _, name := range made.Files {
+			path := filepath.Join(dir, name)
+			used[path] = true
+			o.Data[filepath.Base(path)] = string(read(t, path))
+		}
+		out = append(out, o)
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !used[path] {
+			t.Errorf("%s is in no resource of its kustomization", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// leaseOf is what a configuration says that its Lease is called.
+func leaseOf(t *testing.T, config string) string {
+	t.Helper()
+	c := decode[struct{ HA struct{ Lease string } }](t, "its configuration", []byte(config), false)[0]
+	return cmp.Or(c.HA.Lease, "rootly-idp-sync")
+}
+
 func TestWorkloads(t *testing.T) {
-	for name, files := range sets(t) {
+	for name, objects := range sets(t) {
 		t.Run(name, func(t *testing.T) {
-			var objects []object
 			config := ""
-			for _, file := range files {
-				if filepath.Base(file) == "rootly-idp-sync.yaml" {
-					config = string(read(t, file))
-					continue
-				}
-				objects = append(objects, decode[object](t, file, read(t, file), false)...)
-			}
-			pipelines := 1
+			var leases []string
 			for _, o := range objects {
 				if o.Kind != "ConfigMap" {
 					continue
 				}
 				if config = o.Data["rootly-idp-sync.yaml"]; config != "" {
+					validate(t, config, fromEnvironment...)
+					leases = []string{leaseOf(t, config)}
 					continue
 				}
-				dir := t.TempDir()
+				validateAll(t, o.Data, fromEnvironment...)
 				for file, text := range o.Data {
-					place(t, filepath.Join(dir, file), text)
 					config += text // what is said below of one is so of all
+					if name := strings.TrimSuffix(file, ".yaml"); name != "process" {
+						leases = append(leases, leaseOf(t, text)+"-"+name)
+					}
 				}
-				pipelines = strings.Count(config, "\nsource:")
-				validates(t, fromEnvironment, "--config-dir", dir)
 			}
-			if pipelines == 1 {
-				validate(t, config, fromEnvironment...)
+			if len(leases) == 0 {
+				t.Fatal("it has no configuration")
 			}
 			elects := strings.Contains(config, "mode: kubernetes")
 			shared := strings.Contains(config, "dsn")
@@ -219,7 +255,7 @@ func TestWorkloads(t *testing.T) {
 						t.Error("every pod of the service account gets a token")
 					}
 				case "Role":
-					checkRole(t, o, elects, pipelines)
+					checkRole(t, o, elects, leases)
 				case "ClusterRole", "ClusterRoleBinding", "Secret":
 					t.Errorf("there is a %s", o.Kind)
 				}
@@ -239,17 +275,18 @@ func checkPod(t *testing.T, p pod, elects bool) {
 	accepts(t, p.Containers[0].Args)
 }
 
-// checkRole allows one Lease for each pipeline by its name, and what has no name: the creation.
-func checkRole(t *testing.T, o object, elects bool, pipelines int) {
+// checkRole allows the Lease of each pipeline by its name, and what has no name: the creation.
+func checkRole(t *testing.T, o object, elects bool, leases []string) {
 	t.Helper()
 	if !elects {
 		t.Error("there is a role without an election")
 	}
 	for _, r := range o.Rules {
-		named := len(r.ResourceNames) == pipelines && slices.Equal(r.Verbs, []string{"get", "update"})
+		slices.Sort(leases)
+		named := slices.Equal(slices.Sorted(slices.Values(r.ResourceNames)), leases) && slices.Equal(r.Verbs, []string{"get", "update"})
 		unnamed := len(r.ResourceNames) == 0 && slices.Equal(r.Verbs, []string{"create"})
 		if !slices.Equal(r.Resources, []string{"leases"}) || !named && !unnamed {
-			t.Errorf("the role allows %v of %v %v", r.Verbs, r.Resources, r.ResourceNames)
+			t.Errorf("the role allows %v of %v %v, the leases are %v", r.Verbs, r.Resources, r.ResourceNames, leases)
 		}
 	}
 }

@@ -182,7 +182,10 @@ func (c *toyConnector) page(ctx context.Context, path, token string) (page toyPa
 	c.sent++
 	c.mu.Unlock()
 	resp, err := c.client.Do(req)
-	if err != nil {
+	switch {
+	case err != nil && (c.defect == "never gets there" || connectors.Unreachable(err) && c.defect != "never knows"):
+		return page, &connectors.Error{Directory: "toy", Err: connectors.ErrUnreachable, Summary: err.Error()}
+	case err != nil:
 		return page, err
 	}
 	defer resp.Body.Close()
@@ -196,7 +199,14 @@ func (c *toyConnector) page(ctx context.Context, path, token string) (page toyPa
 	case resp.StatusCode == http.StatusNotFound && (c.defect == "believes any 404" || json.Unmarshal(body, &page) == nil && page.Code == "no such thing"):
 		return page, errNone
 	case resp.StatusCode != http.StatusOK && (c.defect != "takes any status" || resp.StatusCode >= 400):
-		return page, fmt.Errorf("toy: %d", resp.StatusCode)
+		e := &connectors.Error{Directory: "toy", Status: resp.StatusCode}
+		switch c.defect {
+		case "repeats what it hears":
+			e.Summary = string(body)
+		case "hides refusals":
+			e.Status = http.StatusBadRequest
+		}
+		return page, e
 	}
 	err = json.Unmarshal(body, &page)
 	switch {
@@ -247,7 +257,18 @@ func listOf(name, path string) List {
 const defectVariable = "CONNECTORTEST_DEFECT"
 
 // TestRun holds the toy to the contract, with the defect that the environment names, if any.
-func TestRun(t *testing.T) { Run(t, toyHarness(os.Getenv(defectVariable))) }
+func TestRun(t *testing.T) {
+	h := toyHarness(os.Getenv(defectVariable))
+	Run(t, h)
+	t.Run("trouble", func(t *testing.T) {
+		RunTrouble(t, h.New, map[string]func(testing.TB) connectors.Connector{"a wrong token": func(tb testing.TB) connectors.Connector {
+			return h.New(tb, Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusUnauthorized)
+				io.WriteString(w, Canary)
+			})))
+		}})
+	})
+}
 
 func TestRunCatchesDefects(t *testing.T) {
 	tests := map[string]string{ // the defect and a case that fails for it
@@ -265,6 +286,11 @@ func TestRunCatchesDefects(t *testing.T) {
 		"believes any 404":        "finder/Lookup/person/404_not_of_the_directory,_HTML",
 		"looks into the snapshot": "finder/changes/deleted",
 		"returns a part found":    "finder/Lookup/team/204",
+
+		"never gets there":      "trouble/cut_off",
+		"never knows":           "trouble/nobody_listens",
+		"hides refusals":        "trouble/a_wrong_token",
+		"repeats what it hears": "trouble/a_wrong_token",
 	}
 	for defect, failing := range tests {
 		t.Run(defect, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -30,51 +29,6 @@ const (
 func noSuch(err error) bool {
 	e, ok := errors.AsType[*connectors.Error](err)
 	return ok && e.Status == http.StatusNotFound && e.Code == codeNotFound
-}
-
-// An endpoint is what a path means to people.
-type endpoint struct {
-	step  string // what a request there does, for messages
-	list  bool   // answers a page of a listing
-	right string // the application permission that it needs
-	app   bool   // looks for the enterprise application
-}
-
-// The application permissions that the reads need.
-const (
-	rightUsers  = "User.Read.All"
-	rightGroups = "GroupMember.Read.All"
-	rightApps   = "Application.Read.All"
-	rightHidden = "Member.Read.Hidden"
-)
-
-// endpointOf reads the path of one of the calls this package makes.
-func endpointOf(graph, u *url.URL) endpoint {
-	parts := strings.Split(strings.TrimPrefix(strings.TrimPrefix(u.Path, graph.Path), "/"), "/")
-	kind, last := parts[0], parts[len(parts)-1]
-	switch {
-	case kind == "users" && len(parts) == 1:
-		return endpoint{step: "listing the users", list: true, right: rightUsers}
-	case kind == "users" && len(parts) == 2:
-		return endpoint{step: "reading user " + last, right: rightUsers}
-	case kind == "users":
-		return endpoint{step: "listing the groups of user " + parts[1], list: true, right: rightGroups + " and " + rightUsers}
-	case kind == "groups" && len(parts) == 1:
-		return endpoint{step: "listing the groups", list: true, right: rightGroups}
-	case kind == "groups" && len(parts) == 2:
-		return endpoint{step: "reading group " + last, right: rightGroups}
-	case kind == "groups":
-		return endpoint{step: "listing the members of group " + parts[1], list: true, right: rightGroups}
-	case last == "appRoleAssignedTo":
-		return endpoint{step: "listing who is assigned to the enterprise application", list: true, right: rightApps}
-	case strings.HasPrefix(kind, "servicePrincipals"):
-		return endpoint{step: "reading the enterprise application", right: rightApps, app: true}
-	case kind == "directory" && last == "graph.user":
-		return endpoint{step: "listing the recycle bin", list: true, right: rightUsers}
-	case kind == "directory":
-		return endpoint{step: "looking for user " + last + " in the recycle bin", right: rightUsers}
-	}
-	return endpoint{step: "asking for " + u.Path}
 }
 
 const (

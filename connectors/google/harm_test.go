@@ -3,6 +3,7 @@ package google
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
 )
 
 // An answer that leaves the organizational unit out says nothing about it: in mode org_units that is no proof of having
@@ -192,5 +194,25 @@ func TestDefaultCredentialsAreNotWaitedForEver(t *testing.T) {
 		if sent := c.Stats().Requests; sent < 1 {
 			t.Errorf("%d requests are counted", sent)
 		}
+	})
+}
+
+// That nothing leads to Google, and that it refuses the key or the administrator, are told from all other trouble.
+func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
+	connectortest.RunTrouble(t, func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
+		o := options(nil, everybody)
+		o.Transport = transport
+		return connect(tb, o)
+	}, map[string]func(testing.TB) connectors.Connector{
+		"a refused key": func(tb testing.TB) connectors.Connector {
+			return connect(tb, options(&account{answers: map[string]any{"/token": func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				io.WriteString(w, `{"error":"invalid_grant","error_description":"Invalid JWT Signature."}`)
+			}}}, everybody))
+		},
+		"no administrator": func(tb testing.TB) connectors.Connector {
+			return connect(tb, options(&account{answers: map[string]any{"/users": refusing(http.StatusForbidden, "forbidden", "Not Authorized")}}, everybody))
+		},
 	})
 }

@@ -68,9 +68,9 @@ func (e endpoint) check(a *wire.Answer) error {
 	if len(body) == 0 || body[0] != '{' {
 		return connectors.Damaged(vendor, e.step, "it is not a JSON object")
 	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(body, &object) != nil {
-		return connectors.Damaged(vendor, e.step, "it is not complete JSON")
+	var object wire.Object
+	if err := json.Unmarshal(body, &object); err != nil {
+		return connectors.Damaged(vendor, e.step, "it cannot be read: %v", err)
 	}
 	var kind string
 	if e.kind != "" && (json.Unmarshal(object["kind"], &kind) != nil || kind != e.kind) {
@@ -83,15 +83,18 @@ func (e endpoint) check(a *wire.Answer) error {
 }
 
 // checkList wants the list to be there. Google leaves an empty one out, which is believed of a listing's only page.
-func (e endpoint) checkList(object map[string]json.RawMessage) error {
+func (e endpoint) checkList(object wire.Object) error {
 	text, there := object[e.key]
 	_, more := object["nextPageToken"]
 	if !there && !e.later && !more {
 		return nil
 	}
-	var elements []map[string]json.RawMessage
-	if !there || json.Unmarshal(text, &elements) != nil || elements == nil {
+	if !there || string(text) == "null" {
 		return connectors.Damaged(vendor, e.step, "it has no list of %s", e.key)
+	}
+	var elements []wire.Object
+	if err := json.Unmarshal(text, &elements); err != nil {
+		return connectors.Damaged(vendor, e.step, "its list of %s cannot be read: %v", e.key, err)
 	}
 	for i, element := range elements {
 		if element == nil {
@@ -105,7 +108,7 @@ func (e endpoint) checkList(object map[string]json.RawMessage) error {
 }
 
 // checkObject wants each of the keys there, with a value of its type. place is where the object stands in the answer.
-func (e endpoint) checkObject(object map[string]json.RawMessage, place int) error {
+func (e endpoint) checkObject(object wire.Object, place int) error {
 	for _, key := range e.must {
 		value := object[key]
 		sound := len(value) > 2 && value[0] == '"'
@@ -120,7 +123,7 @@ func (e endpoint) checkObject(object map[string]json.RawMessage, place int) erro
 }
 
 // describe names an object whose answer is damaged, by its id or its place: addresses are in no message.
-func describe(object map[string]json.RawMessage, place int) string {
+func describe(object wire.Object, place int) string {
 	var id string
 	if json.Unmarshal(object["id"], &id) == nil && id != "" {
 		return fmt.Sprintf("%q", id)

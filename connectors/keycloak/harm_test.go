@@ -1,10 +1,7 @@
 package keycloak
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -278,36 +275,19 @@ func TestAnEntitledGroupThatIsNotListed(t *testing.T) {
 
 // That nothing leads to the server, and that it refuses the client, are told from all other trouble.
 func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
-	company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
-	for name, tc := range map[string]struct {
-		change      func(*Options)
-		unreachable bool
-		refused     bool
-	}{
-		"nobody listens": {change: func(o *Options) {
-			o.Transport = broken{&net.OpError{Op: "dial", Err: errors.New("connection refused")}}
-		}, unreachable: true},
-		"cut off":        {change: func(o *Options) { o.Transport = broken{io.ErrUnexpectedEOF} }},
-		"a wrong secret": {change: func(o *Options) { o.ClientSecret = func() string { return "canary" } }, refused: true},
-		"a role missing": {change: func(o *Options) {
-			o.Transport = connectortest.Transport(&realm{answers: map[string]any{"/token": tokenAnswer(tokenOf("query-users"), 300)}})
-		}, refused: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				o := options(sim.NewKeycloak(company, sim.KeycloakOptions{}), everybody)
-				tc.change(&o)
-				_, err := connect(t, o).Fetch(t.Context())
-				e, ok := errors.AsType[*connectors.Error](err)
-				if !ok || errors.Is(err, connectors.ErrUnreachable) != tc.unreachable || e.Unauthorized() != tc.refused {
-					t.Errorf("%v", err)
-				}
-			})
-		})
-	}
+	connectortest.RunTrouble(t, func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
+		o := options(nil, everybody)
+		o.Transport = transport
+		return connect(tb, o)
+	}, map[string]func(testing.TB) connectors.Connector{
+		"a wrong secret": func(tb testing.TB) connectors.Connector {
+			company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
+			o := options(sim.NewKeycloak(company, sim.KeycloakOptions{}), everybody)
+			o.ClientSecret = func() string { return connectortest.Canary }
+			return connect(tb, o)
+		},
+		"a role missing": func(tb testing.TB) connectors.Connector {
+			return connect(tb, options(&realm{answers: map[string]any{"/token": tokenAnswer(tokenOf("query-users"), 300)}}, everybody))
+		},
+	})
 }
-
-// A broken network fails every request with one error.
-type broken struct{ err error }
-
-func (b broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
 func wantDamaged(t *testing.T, err error) {
@@ -398,4 +400,26 @@ func TestUndecodablePage(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "okta: listing the users: ") || len(snap.Users) != 0 {
 		t.Errorf("%d users, %v", len(snap.Users), err)
 	}
+}
+
+// That nothing leads to Okta, and that it refuses the token or its administrator, are told from all other trouble.
+func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
+	connectTo := func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
+		c, err := New(Options{OrgURL: "https://acme.okta.com", APIToken: func() string { return connectortest.Canary }, Query: everybody, Transport: transport})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return c
+	}
+	connectortest.RunTrouble(t, connectTo, map[string]func(testing.TB) connectors.Connector{
+		"a wrong token": func(tb testing.TB) connectors.Connector {
+			company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
+			return connectTo(tb, connectortest.Transport(sim.NewOkta(company, sim.OktaOptions{})))
+		},
+		"no administrator": func(tb testing.TB) connectors.Connector {
+			return connectTo(tb, connectortest.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				refuse(w, http.StatusForbidden, "E0000006", "You do not have permission to perform the requested action")
+			})))
+		},
+	})
 }

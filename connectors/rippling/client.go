@@ -101,7 +101,7 @@ func (c *client) get(ctx context.Context, at endpoint, query url.Values) ([]byte
 	}
 }
 
-// checkObject refuses what is no JSON object, such as a web page with 200.
+// checkObject refuses what is no JSON object, such as a web page with 200, and one with two lists of results.
 func checkObject(at endpoint, body []byte) error {
 	body = bytes.TrimSpace(body)
 	switch {
@@ -109,8 +109,10 @@ func checkObject(at endpoint, body []byte) error {
 		return connectors.Damaged(vendor, at.step, "it is empty")
 	case body[0] != '{':
 		return connectors.Damaged(vendor, at.step, "it is not a JSON object")
-	case !json.Valid(body):
-		return connectors.Damaged(vendor, at.step, "it is not complete JSON")
+	}
+	var object wire.Object
+	if err := json.Unmarshal(body, &object); err != nil {
+		return connectors.Damaged(vendor, at.step, "it cannot be read: %v", err)
 	}
 	return nil
 }

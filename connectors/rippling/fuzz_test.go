@@ -21,6 +21,7 @@ func FuzzListings(f *testing.F) {
 		{`{"results":[` + user + `],"next_link":"/users?cursor=x"}`, none, none},
 		{`{"results":[{"id":"u1","active":false}]}`, `{"results":[{"id":"w1","user_id":"u2","status":"HIRED"}]}`, `{"results":[{"id":"t1","parent_id":"t1"}]}`},
 		{`{"results":[null]}`, "null", `{"results":[{"id":"t1"}],"__meta":{"redacted_fields":[{"name":"name.x","reason":""}]}}`},
+		{`{"results":[` + user + `,{"id":"u2","active":true}],"Results":[` + user + `]}`, none, none},
 		{none, `{"results":[` + worker + `,` + worker + `]}`, "[]"},
 		{`{"results":[{"id":"u1","active":true,"username":"a"}]}`, `{"results":[{"id":"w1","user_id":"u1","status":"NEW WORD","teams_id":["t9"]}]}`, none},
 	} {
@@ -56,15 +57,21 @@ func ids(users []connectors.User) (out []string) {
 
 // named are the ids of a listing as anybody would read it.
 func named(t *testing.T, body string) []string {
-	var page struct{ Results []map[string]any }
+	var page map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(body), &page); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, r := range page.Results {
-		for name, value := range r {
-			if strings.EqualFold(name, "id") {
-				seen[fmt.Sprint(value)] = true
+	for name, list := range page {
+		var results []map[string]any
+		if !strings.EqualFold(name, "results") || json.Unmarshal(list, &results) != nil {
+			continue
+		}
+		for _, r := range results {
+			for name, value := range r {
+				if strings.EqualFold(name, "id") {
+					seen[fmt.Sprint(value)] = true
+				}
 			}
 		}
 	}

@@ -1,15 +1,12 @@
 package rippling
 
 import (
-	"errors"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
+	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
@@ -64,38 +61,23 @@ func TestATeamOfThePast(t *testing.T) {
 
 // That nothing leads to Rippling, and that it refuses the token, are told from all other trouble.
 func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
-	company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
-	for name, tc := range map[string]struct {
-		change      func(*Options)
-		unreachable bool
-		refused     bool
-	}{
-		"nobody listens": {change: func(o *Options) {
-			o.Transport = broken{&net.OpError{Op: "dial", Err: errors.New("connection refused")}}
-		}, unreachable: true},
-		"cut off":       {change: func(o *Options) { o.Transport = broken{io.ErrUnexpectedEOF} }},
-		"a wrong token": {change: func(o *Options) { o.APIToken = func() string { return "canary" } }, refused: true},
-		"a hidden field": {change: func(o *Options) {
+	rippling := func() *sim.Rippling {
+		return sim.NewRippling(sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1}), sim.RipplingOptions{})
+	}
+	connectortest.RunTrouble(t, func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
+		o := options(nil, everybody)
+		o.Transport = transport
+		return connect(tb, o)
+	}, map[string]func(testing.TB) connectors.Connector{
+		"a wrong token": func(tb testing.TB) connectors.Connector {
+			o := options(rippling(), everybody)
+			o.APIToken = func() string { return connectortest.Canary }
+			return connect(tb, o)
+		},
+		"a hidden field": func(tb testing.TB) connectors.Connector {
 			server := staffed(results(object{"id": "u1", "active": true}), results())
 			server.answers["/users"] = object{"results": []object{}, "__meta": object{"redacted_fields": []object{{"name": "emails"}}}}
-			o.Transport = options(server, everybody).Transport
-		}, refused: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				o := options(sim.NewRippling(company, sim.RipplingOptions{}), everybody)
-				tc.change(&o)
-				_, err := connect(t, o).Fetch(t.Context())
-				e, ok := errors.AsType[*connectors.Error](err)
-				if !ok || errors.Is(err, connectors.ErrUnreachable) != tc.unreachable || e.Unauthorized() != tc.refused || strings.Contains(err.Error(), "canary") {
-					t.Errorf("%v", err)
-				}
-			})
-		})
-	}
+			return connect(tb, options(server, everybody))
+		},
+	})
 }
-
-// A broken network fails every request with one error.
-type broken struct{ err error }
-
-func (b broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }

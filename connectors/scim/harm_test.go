@@ -1,14 +1,11 @@
 package scim
 
 import (
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors/connectortest"
@@ -85,38 +82,19 @@ func (w lowering) Write(b []byte) (int, error) {
 
 // That nothing leads to the server, and that it refuses the token, are told from all other trouble.
 func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
-	company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
-	for name, tc := range map[string]struct {
-		change      func(*Options)
-		unreachable bool
-		refused     bool
-	}{
-		"nobody listens": {change: func(o *Options) {
-			o.Transport = broken{&net.OpError{Op: "dial", Err: errors.New("connection refused")}}
-		}, unreachable: true},
-		"cut off":       {change: func(o *Options) { o.Transport = broken{io.ErrUnexpectedEOF} }},
-		"a wrong token": {change: func(o *Options) { o.Token = func() string { return "canary" } }, refused: true},
-		"forbidden": {change: func(o *Options) {
-			o.Transport = connectortest.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
-		}, refused: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				o := options(sim.NewSCIMDirectory(company, sim.SCIMDirectoryOptions{}), everybody)
-				tc.change(&o)
-				c := connect(t, o)
-				defer c.Close()
-				_, err := c.Fetch(t.Context())
-				e, ok := errors.AsType[*connectors.Error](err)
-				if errors.Is(err, connectors.ErrUnreachable) != tc.unreachable || (ok && e.Unauthorized()) != tc.refused || strings.Contains(err.Error(), "canary") {
-					t.Errorf("%v", err)
-				}
-			})
-		})
-	}
+	connectortest.RunTrouble(t, func(tb testing.TB, transport http.RoundTripper) connectors.Connector {
+		o := options(nil, everybody)
+		o.Transport = transport
+		return connect(tb, o)
+	}, map[string]func(testing.TB) connectors.Connector{
+		"a wrong token": func(tb testing.TB) connectors.Connector {
+			company := sim.NewCompany(sim.Config{Seed: 7, People: 5, Groups: -1})
+			o := options(sim.NewSCIMDirectory(company, sim.SCIMDirectoryOptions{}), everybody)
+			o.Token = func() string { return connectortest.Canary }
+			return connect(tb, o)
+		},
+		"forbidden": func(tb testing.TB) connectors.Connector {
+			return connect(tb, options(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }), everybody))
+		},
+	})
 }
-
-// A broken network fails every request with one error.
-type broken struct{ err error }
-
-func (b broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }

@@ -82,7 +82,7 @@ func TestManifestsAreTakenWithoutAWarning(t *testing.T) {
 			})
 		}
 	}
-	if objects < 30 {
+	if objects < 50 {
 		t.Errorf("only %d objects were found in %d files", objects, len(files))
 	}
 }
