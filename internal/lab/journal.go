@@ -121,8 +121,11 @@ func (j *journal) Resolve(ctx context.Context, rs []reconcile.Resolution) error 
 			if j.p.lied {
 				w.unreliable = true
 			}
-			if r.Outcome == reconcile.OutcomeDone {
+			switch r.Outcome {
+			case reconcile.OutcomeDone:
 				w.replay.apply(w, open[r.Intent], r.Link)
+			case reconcile.OutcomeSkipped:
+				w.replay.copy(w, linked(r.Link)) // in part
 			}
 		}
 		return nil
@@ -181,5 +184,12 @@ func (j *journal) Settle(ctx context.Context, s reconcile.Settled) error {
 
 // Finish closes the cycle.
 func (j *journal) Finish(ctx context.Context, cycle int64, sum reconcile.CycleSummary) error {
-	return j.do(func() error { return j.p.w.memory.Finish(ctx, cycle, sum) })
+	w := j.p.w
+	return j.do(func() error {
+		err := w.memory.Finish(ctx, cycle, sum)
+		if err == nil && sum.Rules != "" {
+			w.contacted, w.settledBy = true, w.rules
+		}
+		return err
+	})
 }

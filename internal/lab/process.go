@@ -264,7 +264,6 @@ func (p *process) run() error {
 	}
 	must(w.memory.Isolate(context.Background(), ledger.Quarantine.After(report, err, w.now())))
 	if err == nil {
-		w.contacted, w.settledBy = true, w.rules
 		for key := range p.used {
 			delete(w.yes, key)
 		}
