@@ -11,7 +11,7 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 )
 
-// That nothing leads to the authority, and that it or Graph refuses the app, are told from all other trouble.
+// That nothing leads to the authority, and that it refuses the app, are told from all other trouble.
 func TestWhoIsUnreachableAndWhoRefuses(t *testing.T) {
 	connectTo := func(tb testing.TB, o Options) connectors.Connector {
 		c, err := New(o)
