@@ -36,6 +36,7 @@ type request struct {
 
 // An answer is a success status with what came with it. The body is empty where it was decoded while it arrived.
 type answer struct {
+	status int
 	header http.Header
 	body   []byte
 }
@@ -152,7 +153,7 @@ func (c *Client) exchange(ctx context.Context, r request, into func(io.Reader) e
 		}
 		return answer{}, refusal(r, resp, body)
 	}
-	ans := answer{header: resp.Header}
+	ans := answer{status: resp.StatusCode, header: resp.Header}
 	if into == nil {
 		into = func(body io.Reader) (err error) {
 			ans.body, err = io.ReadAll(body)

@@ -205,7 +205,8 @@ func (k *collection[T]) rematch(ctx context.Context, ch change[T], planned seen,
 	return now, nil
 }
 
-// remove deletes an object. That it is gone already is success, provided the SCIM server says so.
+// remove deletes an object. That it is gone already is success, provided the SCIM server says so. An answer that succeeds and
+// is not the 204 of RFC 7644 section 3.6 may be a gateway's, so the object is looked for.
 func (k *collection[T]) remove(ctx context.Context, op, id string) error {
 	if id == "" {
 		return fmt.Errorf("%s: no id", op)
@@ -214,15 +215,21 @@ func (k *collection[T]) remove(ctx context.Context, op, id string) error {
 	for try, matched := 1, false; ; try++ {
 		r := request{op: op, method: http.MethodDelete, path: k.pathOf(id), ifMatch: k.version(ctx, id)}
 		planned := k.lastSeen(id)
-		_, err := k.c.do(ctx, r, nil)
+		ans, err := k.c.do(ctx, r, nil)
 		e, refused := errors.AsType[*Error](err)
+		odd := err == nil && ans.status != http.StatusNoContent
+		if odd {
+			err = &Error{Op: op, Method: r.method, Path: r.path, Status: ans.status, Detail: "the " + k.noun + " is still there",
+				hint: "check that the SCIM URL leads to the SCIM server and not to a web page"}
+		}
 		switch {
 		case err == nil:
 			k.forget(id)
 			return nil
-		case unsettled(err):
+		case odd, unsettled(err):
 			_, rerr := k.reread(ctx, deletion, err)
 			if Gone(rerr) {
+				k.forget(id)
 				return nil
 			}
 			if rerr != nil {

@@ -208,12 +208,16 @@ func TestPutMergesWhatItRead(t *testing.T) {
 
 func TestDeleteUser(t *testing.T) {
 	const del, get = "DELETE /Users/1", "GET /Users/1"
-	gone, there, nobody := refuse(404, ""), ok(userJSON("1", "")), reply{status: 404, body: html}
+	gone, there, nobody, page := refuse(404, ""), ok(userJSON("1", "")), reply{status: 404, body: html}, reply{status: 200, body: html}
 	tests := map[string]struct {
 		steps []step
 		want  string
 	}{
 		"204":                    {[]step{{del, reply{status: 204}}}, ""},
+		"200 and gone":           {[]step{{del, reply{status: 200}}, {get, gone}}, ""},
+		"a web page":             {[]step{{del, page}, {get, there}, {del, reply{status: 204}}}, ""},
+		"a web page every time":  {[]step{{del, page}, {get, there}, {del, page}, {get, there}, {del, page}, {get, there}, {del, page}, {get, there}}, "200"},
+		"a web page to anything": {[]step{{del, page}, {get, page}}, "unknown"},
 		"gone already":           {[]step{{del, gone}, {get, gone}}, ""},
 		"404 and still there":    {[]step{{del, gone}, {get, there}}, "404"},
 		"a gateway's 404":        {[]step{{del, nobody}, {get, nobody}}, "404"},

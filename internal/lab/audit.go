@@ -35,12 +35,9 @@ func linked(l *reconcile.Link) string {
 // follow takes over what hands did to the target.
 func (r *photo) follow(before, after photo) {
 	for _, e := range diff(before, after) {
-		if e.user != "" && e.group == "" {
-			r.take(after, e.user)
-		}
-		if e.group != "" {
-			r.take(after, e.group)
-		}
+		id := cmp.Or(e.group, e.user)
+		r.take(after, id)
+		r.edited[id] = true
 	}
 }
 

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -121,13 +122,15 @@ func (j *journal) Resolve(ctx context.Context, rs []reconcile.Resolution) error 
 			if j.p.lied {
 				w.unreliable = true
 			}
-			switch r.Outcome {
-			case reconcile.OutcomeDone:
+			id := cmp.Or(linked(r.Link), open[r.Intent].change.Object.Target)
+			switch {
+			case r.Outcome == reconcile.OutcomeSkipped || w.replay.edited[id]:
+				w.replay.copy(w, id) // in part, or before a hand was on it
+			case r.Outcome == reconcile.OutcomeDone:
 				w.replay.apply(w, open[r.Intent], r.Link)
-			case reconcile.OutcomeSkipped:
-				w.replay.copy(w, linked(r.Link)) // in part
 			}
 		}
+		clear(w.replay.edited)
 		return nil
 	})
 }

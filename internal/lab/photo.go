@@ -14,10 +14,11 @@ import (
 type photo struct {
 	users  map[string]sim.SCIMUser
 	groups map[string]sim.SCIMGroup
+	edited map[string]bool // objects on which a hand was, of the copy that the record is played on
 }
 
 func (w *world) photo() photo {
-	p := photo{map[string]sim.SCIMUser{}, map[string]sim.SCIMGroup{}}
+	p := photo{users: map[string]sim.SCIMUser{}, groups: map[string]sim.SCIMGroup{}, edited: map[string]bool{}}
 	for _, u := range w.scim.Users() {
 		p.users[u.ID] = u
 	}
