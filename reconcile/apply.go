@@ -385,7 +385,9 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 
 // escrowGaps are how long a failed change waits before it is sent again, by attempts so far: at the next run, then at
 // growing distances up to a day.
-var escrowGaps = []time.Duration{0, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
+var escrowGaps = []time.Duration{0, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, lastGap}
+
+const lastGap = 24 * time.Hour
 
 // escrow says when a failed change is due again. Deactivations are due at every run.
 func (r *run) escrow(c Change, err error) *Waiting {

@@ -397,6 +397,14 @@ func TestPlan(t *testing.T) {
 			}(),
 			want: []string{"held create ann@acme.com (joined)"},
 		},
+		"a failed change does not wait for a time that only a wrong clock can have set": {
+			world: func() *world {
+				w := newWorld().synced("bob").directory(staff("ann"))
+				w.in.ledger.Waiting = []Waiting{{Kind: KindUser, Source: "u-ann", Verb: VerbCreate, Attempts: 2, Next: noon.Add(25 * time.Hour), Reason: "403"}}
+				return w
+			}(),
+			want: []string{"create ann@acme.com (joined)"},
+		},
 		"a value that the server does not keep is a note": {
 			world: func() *world {
 				w := newWorld().synced("ann").change(func(u *connectors.User) { u.DisplayName = "Annie" })

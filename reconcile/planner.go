@@ -372,7 +372,7 @@ func (d *desk) suppress(changes, held []Change, now time.Time) (applied, back []
 	for _, c := range changes {
 		w, failed := waiting[c.Key()]
 		switch {
-		case failed && now.Before(w.Next):
+		case failed && now.Before(w.Next) && !w.Next.After(now.Add(lastGap)): // else the clock was wrong when it was written
 			c.Held = fmt.Sprintf("failed %d times, tried again after %s: %s", w.Attempts, w.Next.UTC().Format("2006-01-02 15:04 UTC"), w.Reason)
 		default:
 			continue
