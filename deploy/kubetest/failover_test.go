@@ -90,6 +90,9 @@ func TestOneReplicaWritesAtATimeHoweverTheLeaderFalls(t *testing.T) {
 
 // falls lets the leader fall in the middle of its first cycle, after so many writes.
 func falls(t *testing.T, w *world, how fall, after int) {
+	w.most = after
+	letGo := sync.OnceFunc(func() { close(w.fell) })
+	t.Cleanup(letGo)
 	for _, r := range w.replicas {
 		r.start()
 	}
@@ -111,8 +114,10 @@ func falls(t *testing.T, w *world, how fall, after int) {
 	case killed:
 		first.signal(syscall.SIGKILL)
 		<-first.ended
+		letGo()
 	case stopped:
 		first.signal(syscall.SIGTERM)
+		letGo()
 		if code := first.code(time.Minute); code != 0 {
 			t.Errorf("exit code %d after SIGTERM:\n%s", code, first.output())
 		}
@@ -124,8 +129,10 @@ func falls(t *testing.T, w *world, how fall, after int) {
 		}
 	case paused:
 		first.signal(syscall.SIGSTOP)
+		letGo()
 	case cutOff:
 		first.wire.hang()
+		letGo()
 	}
 	second, took := w.leader(first.name, 2*most+w.times.lease)
 	if wait := took.since.Sub(fell); wait > most {

@@ -40,6 +40,8 @@ type world struct {
 	token    string
 	times    timing
 	latency  time.Duration // of a write
+	most     int           // writes of a replica before the fall; those after them wait for it
+	fell     chan struct{}
 	replicas []*replica
 
 	mu       sync.Mutex
@@ -61,7 +63,7 @@ const (
 )
 
 func newWorld(t *testing.T, cluster *Cluster, dsn, lease string, times timing, latency time.Duration) *world {
-	w := &world{t: t, cluster: cluster, dsn: dsn, lease: lease, times: times, latency: latency, token: cluster.account(t, namespace, lease)}
+	w := &world{t: t, fell: make(chan struct{}), cluster: cluster, dsn: dsn, lease: lease, times: times, latency: latency, token: cluster.account(t, namespace, lease)}
 	company := sim.New(sim.Config{Seed: 1, People: people, Groups: 10, SCIM: sim.RootlyLike()})
 	var err error
 	if w.ends, err = company.Start(); err != nil {
@@ -220,6 +222,9 @@ func newReplica(w *world, name string) *replica {
 		w.requests = append(w.requests, entry)
 		w.mu.Unlock()
 		if entry.writes() {
+			if w.writes(name) > w.most {
+				<-w.fell
+			}
 			timer := time.NewTimer(w.latency)
 			<-timer.C
 		}
