@@ -128,7 +128,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.Journal.Resolve(ctx, r.plan.resolved); err != nil {
 		return fmt.Errorf("record what an earlier run left open: %w", err)
 	}
-	if err := r.Journal.Refresh(ctx, r.plan.refresh); err != nil {
+	if err := r.Journal.Refresh(ctx, r.believed(ctx)); err != nil {
 		return fmt.Errorf("refresh the ledger: %w", err)
 	}
 	if err := r.Journal.Hold(ctx, r.cycle, r.plan.Sets); err != nil {
@@ -154,6 +154,18 @@ func (r *run) all(ctx context.Context) error {
 		return fmt.Errorf("keep the directory's answer: %w", err)
 	}
 	return nil
+}
+
+// believed are the links to be refreshed. That an account which we deactivated is active again is not taken from a listing: one
+// that lags shows it as it was before, and the next good one would look as if a hand had deactivated it since.
+func (r *run) believed(ctx context.Context) []Link {
+	return slices.DeleteFunc(slices.Clone(r.plan.refresh), func(l Link) bool {
+		if l.Kind != KindUser || !r.plan.woken[l.Source] {
+			return false
+		}
+		u, err := r.Target.User(ctx, l.Target)
+		return err != nil || !u.Active
+	})
 }
 
 // link takes over objects as they are.

@@ -283,9 +283,14 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	slices.SortStableFunc(applied, byPhase(applied))
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
-		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh,
+		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh, woken: map[string]bool{},
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: d.former(), members: map[string][]string{},
 		contests: d.contestsOf(applied), contested: d.contested, unowned: d.unowned(), quarantine: d.ledger.Quarantine,
+	}
+	for _, l := range refresh {
+		if was := d.ledger.Users[connectors.UserID(l.Source)]; l.Kind == KindUser && l.User != nil && l.User.Active && was.User != nil && !was.User.Active {
+			plan.woken[l.Source] = true
+		}
 	}
 	if r.short {
 		// Losses were not judged by the rules that are new: the next run is the one that sees them first.

@@ -32,13 +32,7 @@ func TestALaggingReplicaDoublesNobody(t *testing.T) {
 		}
 	}
 	users, groups := len(in.sim.SCIM.Users()), len(in.sim.SCIM.Groups())
-	behind, err := scimclient.New(scimclient.Options{
-		BaseURL: in.ends.SCIMURL, Token: func() string { return in.ends.SCIMToken }, Transport: sim.Transport(http.HandlerFunc(old.ServeHTTP)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.planner.Target = behind
+	in.planner.Target = in.replica(old)
 	r := in.mustCycle()
 	if now := len(in.sim.SCIM.Users()); now != users {
 		t.Errorf("%d accounts, were %d", now, users)
@@ -53,6 +47,43 @@ func TestALaggingReplicaDoublesNobody(t *testing.T) {
 	in.mustCycle()
 	if p, err := in.plan(); err != nil || len(p.Changes) > 0 || len(p.Held) > 0 {
 		t.Errorf("%v, still planned:\n%s", err, describe(p))
+	}
+}
+
+// replica reads from an older copy of the target.
+func (in *installation) replica(old *sim.SCIM) reconcile.Reader {
+	in.t.Helper()
+	c, err := scimclient.New(scimclient.Options{
+		BaseURL: in.ends.SCIMURL, Token: func() string { return in.ends.SCIMToken }, Transport: sim.Transport(http.HandlerFunc(old.ServeHTTP)),
+	})
+	if err != nil {
+		in.t.Fatalf("replica: %v", err)
+	}
+	return c
+}
+
+// TestALaggingReplicaBlamesNoHand: somebody is suspended and back, and in between Rootly is read as it was before. They must
+// not count as deactivated by hand, which would leave them deactivated.
+func TestALaggingReplicaBlamesNoHand(t *testing.T) {
+	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 12, Groups: 6, SCIM: sim.RootlyLike()}, func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
+	t.Cleanup(func() { in.store.Close() })
+	in.mustCycle()
+	old := in.sim.SCIM.Clone()
+	group, _ := in.sim.Company.GroupByName(oncallGroup(t, in))
+	login := group.Members[0]
+	if err := in.sim.Company.Suspend(login); err != nil {
+		t.Fatal(err)
+	}
+	in.mustCycle()
+	if err := in.sim.Company.Unsuspend(login); err != nil {
+		t.Fatal(err)
+	}
+	in.planner.Target = in.replica(old)
+	in.mustCycle()
+	in.planner.Target = in.target
+	r := in.mustCycle()
+	if u, _ := in.sim.SCIM.User(login); !u.Active {
+		t.Errorf("%s is left deactivated:\n%s", login, describe(r.Plan))
 	}
 }
 

@@ -168,7 +168,7 @@ func (w *world) checkLinks() {
 	now := w.photo()
 	for _, l := range slices.Collect(maps.Values(ledger.Users)) {
 		if u, ok := now.users[l.Target]; ok && w.ours[l.Target] == "" {
-			if id := w.claimant(u); id == "" {
+			if id := w.claimant(u); id == "" && w.claimantBefore(u.ID) == "" {
 				w.violate(LawOwnership, "%s (%s) is taken over", u.UserName, u.ExternalID)
 			}
 			w.ours[l.Target] = l.Source

@@ -116,7 +116,23 @@ func (w *world) ownerNow(p *process, u sim.SCIMUser) string {
 			}
 		}
 	}
-	return w.owner(u)
+	if id := w.owner(u); id != "" {
+		return id
+	}
+	return w.claimantBefore(u.ID)
+}
+
+// claimantBefore is whose account an unlinked one was in what a lagging reading may have shown: taken over by that name, and
+// renamed by a hand after that, it would be theirs all the same.
+func (w *world) claimantBefore(user string) string {
+	for _, before := range []replica{w.latest, w.past} {
+		if u, ok := before.scim.User(user); ok {
+			if id := w.claimant(u); id != "" {
+				return id
+			}
+		}
+	}
+	return ""
 }
 
 func (w *world) groupOwner(g sim.SCIMGroup) string {
