@@ -199,7 +199,7 @@ RELEASE = PATH="$(dir $(SYFT)):$$PATH" TAGS=$(lastword $(TAGS)) $(if $(shell git
 
 .PHONY: snapshot
 snapshot: $(GORELEASER) $(SYFT) ## build what a release has into ./dist, and look into it; TAGS= with the Graph SDK too
-	$(RELEASE) release --snapshot --clean --skip=publish,sign $(ARGS)
+	$(RELEASE) release --snapshot --clean --skip=publish,sign --timeout=3h $(ARGS)
 	deploy/packages/test dist
 
 # GoReleaser releases for all platforms or none, so this one's is the only one in a copy of the description.
