@@ -203,6 +203,7 @@ const deleteAfter = 20 * 24 * time.Hour
 // that takes nothing away), the next plan is empty, and nobody has written to an account that is not ours. Whoever is gone
 // for good is deleted when their time has come, and nobody else ever is.
 func TestConverges(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := mkdir(t)
 		if err != nil {

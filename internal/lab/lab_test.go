@@ -3,7 +3,9 @@ package lab
 import (
 	"flag"
 	"fmt"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,13 @@ var (
 	shrink    = flag.Bool("shrink", true, "cut a history that breaks a law down to its shortest form")
 	firstSeed = flag.Uint64("seed", 1, "the first seed")
 )
+
+// TestMain lets the heap grow to more than twice of what is in use: the companies are small and many, and the garbage of few
+// megabytes would be collected all the time.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // TestHistories lets random histories of a company run under random faults, and wants every law to hold in each of them
 // and every fault to have struck in every phase that it belongs to.
