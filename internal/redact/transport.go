@@ -123,13 +123,14 @@ type body struct {
 	forms   [][]byte
 	longest int
 	room    []byte // to read into
+	full    bool   // the last read has filled it
 	buf     []byte // read, and not handed out
 	clean   int    // of buf: how much is known to hold no secret, nor the beginning of one
 	err     error  // of the reader, handed out after buf
 }
 
 func newBody(r io.ReadCloser, forms []string) *body {
-	b := &body{ReadCloser: r, longest: len(forms[0])}
+	b := &body{ReadCloser: r, longest: len(forms[0]), full: true}
 	for _, f := range forms {
 		b.forms = append(b.forms, []byte(f))
 	}
@@ -157,12 +158,12 @@ const (
 )
 
 func (b *body) fill() {
-	if size := min(max(4*len(b.room), firstChunk), chunk) + b.longest; size > len(b.room) {
-		b.room = make([]byte, size)
+	if b.full && len(b.room) < chunk {
+		b.room = make([]byte, min(max(4*len(b.room), firstChunk), chunk)+b.longest)
 	}
 	have := copy(b.room, b.buf) // less than the longest secret
 	n, err := b.ReadCloser.Read(b.room[have:])
-	b.buf, b.err = b.room[:have+n], err
+	b.buf, b.err, b.full = b.room[:have+n], err, have+n == len(b.room)
 	for _, f := range b.forms {
 		if bytes.Contains(b.buf, f) {
 			b.buf = bytes.ReplaceAll(b.buf, f, []byte(Mark))
