@@ -2,14 +2,12 @@ package reconcile_test
 
 import (
 	"os"
-	"runtime/debug"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400) // the worlds are small and many: the garbage of few megabytes would be collected all the time
 	// The Okta SDK's cache, switched off as it is, keeps one goroutine until the client is collected.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
 }

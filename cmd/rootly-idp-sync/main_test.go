@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -27,13 +28,13 @@ func TestMain(m *testing.M) {
 // garbage collection.
 const gcPercent = 400
 
-// unhurried runs tests that wait most of the time, for leases, for files to be looked at, for servers that come back: more
-// of them at once than there are processors.
+// unhurried runs tests that wait half of the time, for leases, for files to be looked at, for servers that come back: twice
+// as many at once as there are processors, unless -parallel, which is read later, says otherwise.
 type unhurried struct{ *testing.M }
 
 func (u unhurried) Run() int {
 	debug.SetGCPercent(gcPercent)
-	if err := flag.Set("test.parallel", "8"); err != nil { // before -parallel is read, which counts
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 	code := u.M.Run()
