@@ -35,7 +35,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "rootly-idp-sync")
-	build := exec.Command("go", "build", "-tags", "noentra", "-o", binary, "../cmd/rootly-idp-sync")
+	build := exec.Command("go", "build", "-tags", "noentra", "-ldflags=-s -w", "-o", binary, "../cmd/rootly-idp-sync")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)

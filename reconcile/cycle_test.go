@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -203,6 +204,9 @@ const deleteAfter = 20 * 24 * time.Hour
 // that takes nothing away), the next plan is empty, and nobody has written to an account that is not ours. Whoever is gone
 // for good is deleted when their time has come, and nobody else ever is.
 func TestConverges(t *testing.T) {
+	t.Parallel()
+	// The companies are small and many: the garbage of few megabytes would be collected all the time. Benchmarks do without this.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := mkdir(t)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 // TestDefaultLimitsFitCompaniesOfAllSizes lets a day happen in companies of all sizes with the limits as they come: what
 // is usual goes without asking, what is not waits for one yes, and what is added is never kept waiting.
 func TestDefaultLimitsFitCompaniesOfAllSizes(t *testing.T) {
+	t.Parallel()
 	teams := func(n int) int { return max(2, n/10) }
 	company := func(n int) *world {
 		w := newWorld()

@@ -58,6 +58,7 @@ func rivals(person, leaver sim.Person, group string) []rival {
 // four runs, everything else comes into line, and a deactivation is repeated as long as it takes. When the other writer
 // ends and the values are taken back, Rootly is in line.
 func TestASecondWriterIsNotFoughtForEver(t *testing.T) {
+	t.Parallel()
 	var each []string
 	for _, r := range rivals(sim.Person{}, sim.Person{}, "") {
 		each = append(each, r.name)
@@ -169,6 +170,7 @@ func (in *installation) provisioned(n int) sim.Person {
 // TestTheLadder lets forty-five days pass over a company that two people leave: one returns, the other is purged from the
 // directory, and their account is deleted on its day and not before.
 func TestTheLadder(t *testing.T) {
+	t.Parallel()
 	const days = 30
 	in := install(t, t.TempDir(), sim.Config{Seed: 5, People: 20, Groups: 4}, func(o *reconcile.RuleOptions) { o.DeleteAfter = days * 24 * time.Hour })
 	defer in.store.Close()
@@ -220,6 +222,7 @@ func TestTheLadder(t *testing.T) {
 // TestEscrowOverVirtualTime refuses one person's every update and another's deactivation for four days of runs every
 // forty minutes: the update is sent at growing gaps up to a day, the deactivation every time.
 func TestEscrowOverVirtualTime(t *testing.T) {
+	t.Parallel()
 	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 20, Groups: 2}, nil)
 	defer in.store.Close()
 	in.mustCycle()

@@ -28,7 +28,6 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/app"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
-	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store/pgtest"
 )
 
 // runs are the command lines that each command is run with, in this order; {dir} is the world's folder.
@@ -376,16 +375,7 @@ func (w *world) briefly(args ...string) {
 // TestSecretsStayOutOfPostgreSQL searches every table after a whole run, and what is said when the server is not there.
 func TestSecretsStayOutOfPostgreSQL(t *testing.T) {
 	t.Parallel()
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
-	at, err := url.Parse(pg.Database(t))
+	at, err := url.Parse(sharedPostgres(t).Database(t))
 	if err != nil {
 		t.Fatal(err)
 	}

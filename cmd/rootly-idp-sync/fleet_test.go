@@ -21,7 +21,6 @@ import (
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store"
-	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store/pgtest"
 )
 
 // An organisation is one Rootly with its directory. Each replica has a token of its own there, which tells who wrote.
@@ -48,16 +47,9 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T, orgs ...string) *fleet {
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	pg := sharedPostgres(t)
 	f := &fleet{t: t, dsn: pg.Database(t), orgs: map[string]*organisation{}, replicas: map[string]*service{}}
+	var err error
 	if f.leases, err = store.OpenLeases(t.Context(), func() string { return f.dsn }); err != nil {
 		t.Fatal(err)
 	}

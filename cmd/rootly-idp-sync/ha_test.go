@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/sim"
-	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store/pgtest"
 )
 
 // standby is another replica of the service, which must not begin a cycle.
@@ -23,15 +22,7 @@ func (s *service) standby() *service {
 
 func TestReplicasOnPostgreSQLTakeTurns(t *testing.T) {
 	t.Parallel()
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	pg := sharedPostgres(t)
 	replicas := func(t *testing.T) (first, second *service) {
 		first = newService(t, 100)
 		first.write("dsn", pg.Database(t))

@@ -16,20 +16,6 @@ import (
 	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store/pgtest"
 )
 
-func startPostgres(t *testing.T) *pgtest.Server {
-	t.Helper()
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return pg
-}
-
 // keepOn makes the service keep its state on a PostgreSQL server, and returns a connection to it.
 func (s *service) keepOn(pg *pgtest.Server) *sql.DB {
 	s.t.Helper()
@@ -168,7 +154,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) {
 		s := newService(t, 20)
 		s.concurrency = 4
-		db := s.keepOn(startPostgres(t))
+		db := s.keepOn(sharedPostgres(t))
 		run(t, s, func() *sql.DB { return db }, func() {
 			// The lock of whoever was killed ends after a minute.
 			if _, err := db.Exec(`UPDATE leases SET expires = clock_timestamp()`); err != nil {
@@ -185,7 +171,7 @@ func TestDatabaseRestartsInMidCycle(t *testing.T) {
 		"fast": (*pgtest.Server).Shutdown, "immediate": (*pgtest.Server).Down,
 	} {
 		t.Run(name, func(t *testing.T) {
-			pg := startPostgres(t)
+			pg := ownPostgres(t)
 			s := newService(t, 40)
 			s.concurrency = 4
 			db := s.keepOn(pg)

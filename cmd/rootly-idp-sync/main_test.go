@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,7 +21,28 @@ import (
 var update = flag.Bool("update", false, "write the golden files of the scripts anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rootly-idp-sync": main, companyCommand: serveCompany})
+	testscript.Main(unhurried{m}, map[string]func(){"rootly-idp-sync": main, companyCommand: serveCompany})
+}
+
+// gcPercent is the GOGC of what lives for moments with a heap of few megabytes: starting a program would be a quarter
+// garbage collection.
+const gcPercent = 400
+
+// unhurried runs tests that wait half of the time, for leases, for files to be looked at, for servers that come back: twice
+// as many at once as there are processors, unless -parallel, which is read later, says otherwise.
+type unhurried struct{ *testing.M }
+
+func (u unhurried) Run() int {
+	debug.SetGCPercent(gcPercent)
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	code := u.M.Run()
+	if err := stopPostgres(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) {
@@ -31,6 +54,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("TMPDIR", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv("GOGC", strconv.Itoa(gcPercent))
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each command sleeps for a second when built with -race
 			s := &simulation{env: env}
 			env.Values[simulationKey{}] = s

@@ -93,7 +93,7 @@ func (s *service) start(args ...string) {
 func (s *service) launch(args ...string) {
 	s.t.Helper()
 	s.cmd = exec.CommandContext(s.t.Context(), "rootly-idp-sync", append([]string{"run", "--log-level", "debug"}, args...)...)
-	s.cmd.Dir = s.dir
+	s.cmd.Dir, s.cmd.Env = s.dir, withGC(s.cmd.Environ())
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -184,10 +184,13 @@ func (s *service) ended() int {
 func (s *service) verb(args ...string) (out string, code int) {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), "rootly-idp-sync", args...)
-	cmd.Dir = s.dir
+	cmd.Dir, cmd.Env = s.dir, withGC(cmd.Environ())
 	text, _ := cmd.CombinedOutput()
 	return string(text), cmd.ProcessState.ExitCode()
 }
+
+// withGC is an environment for a program that lives for moments.
+func withGC(env []string) []string { return append(env, fmt.Sprintf("GOGC=%d", gcPercent)) }
 
 func (s *service) status() string {
 	s.t.Helper()

@@ -184,7 +184,7 @@ func TestStateOfTheReleaseBefore(t *testing.T) {
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		r := recording{State: "postgres.sql", Rootly: "postgres.rootly.json"}
-		pg := startPostgres(t)
+		pg := sharedPostgres(t)
 		if *record {
 			s := newService(t, 12)
 			s.keepOn(pg)

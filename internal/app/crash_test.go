@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -470,6 +471,7 @@ func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 }
 
 func crashEverywhere(t *testing.T, concurrency, every int, newDisk func(t testing.TB) disk) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // sixty people at a time, whose garbage would be collected all the time
 	for _, day := range []bool{false, true} {
 		boundaries, want := newPlant(t, newDisk(t), sixty, concurrency).scenario(day, 0)
 		if len(want.Problems) > 0 || len(want.Users) < 60 {

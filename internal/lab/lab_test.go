@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -17,6 +18,13 @@ var (
 
 // directories are those that compile in a moment. Entra's own tests run histories of companies with Entra.
 var directories = []Directory{Okta, Google, Keycloak, Rippling, SCIM}
+
+// TestMain lets the heap grow to more than twice of what is in use: the companies are small and many, and the garbage of few
+// megabytes would be collected all the time.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // TestHistories lets random histories of a company run under random faults, and wants every law to hold in each of them
 // and every fault to have struck in every phase that it belongs to.

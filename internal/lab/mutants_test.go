@@ -192,7 +192,7 @@ func build(ctx context.Context, dir string) (binary string, err error) {
 	if err := os.WriteFile(list, text, 0o600); err != nil {
 		return "", err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-tags=noentra", "-vet=off", "-overlay="+list, "-o="+binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-tags=noentra", "-vet=off", "-ldflags=-s -w", "-overlay="+list, "-o="+binary, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return binary, nil

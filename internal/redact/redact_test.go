@@ -77,6 +77,38 @@ func TestNoNotationOfASecretStays(t *testing.T) {
 	}
 }
 
+// TestALongAnswerIsReadInPieces: a secret is taken out of it also where one read ends in it.
+func TestALongAnswerIsReadInPieces(t *testing.T) {
+	const secret, length = "hunter2hunter2hunter2", 3 * chunk
+	forms := notations([]string{secret})
+	var ends []int
+	total := 0
+	counted := readerFunc(func(p []byte) (int, error) {
+		if total >= length {
+			return 0, io.EOF
+		}
+		total += len(p)
+		ends = append(ends, total)
+		return len(p), nil
+	})
+	if _, err := io.Copy(io.Discard, newBody(io.NopCloser(counted), forms)); err != nil || len(ends) < 4 {
+		t.Fatalf("the reads end at %v, %v", ends, err)
+	}
+	for _, end := range ends {
+		for part := range len(secret) + 1 {
+			before, after := strings.Repeat("x", end-part), strings.Repeat("y", chunk)
+			read, err := io.ReadAll(newBody(io.NopCloser(strings.NewReader(before+secret+after)), forms))
+			if err != nil || string(read) != before+Mark+after {
+				t.Errorf("with %d of its bytes before byte %d, where a read ends, it is not taken out (%v)", part, end, err)
+			}
+		}
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 func TestTextKeepsWhatIsNoSecret(t *testing.T) {
 	for _, secrets := range [][]string{nil, {""}, {"short"}, {"elsewhere"}} {
 		const s = "a short text, c2hvcnQ="
@@ -254,5 +286,27 @@ func TestPanicShowsNoValue(t *testing.T) {
 	var none []int
 	if got := said(func() { none[len(none)] = 1 }); !strings.HasPrefix(got, "runtime error: index out of range [0] with length 0 in ") {
 		t.Errorf("the runtime's: %s", got)
+	}
+}
+
+// BenchmarkShortAnswer is what most requests cost: one object in an answer of a kilobyte.
+func BenchmarkShortAnswer(b *testing.B) {
+	object := strings.Repeat("0123456789abcde ", 64)
+	rt := Transport(roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(object))}, nil
+	}))
+	req, err := http.NewRequest(http.MethodGet, "https://rootly.example/Users/1", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer Cnry0123456789abcdef+/&<%'=")
+	for b.Loop() {
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, resp.Body); err != nil || n != int64(len(object)) {
+			b.Fatal(n, err)
+		}
 	}
 }

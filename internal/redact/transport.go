@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Transport sends by base, nil for Go's own, and takes out of each answer what its request has carried to prove who sends
@@ -18,12 +19,25 @@ func Transport(base http.RoundTripper, more ...func() []string) http.RoundTrippe
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{base, more}
+	return &transport{base: base, more: more}
 }
 
 type transport struct {
 	base http.RoundTripper
 	more []func() []string
+	last atomic.Pointer[written]
+}
+
+// A written is a request's secrets in all their notations. The next request mostly carries the same ones.
+type written struct{ secrets, forms []string }
+
+func (t *transport) notations(secrets []string) []string {
+	if last := t.last.Load(); last != nil && slices.Equal(last.secrets, secrets) {
+		return last.forms
+	}
+	now := &written{secrets, notations(secrets)}
+	t.last.Store(now)
+	return now.forms
 }
 
 // shortestInData is the length of the shortest secret that is looked for in a listing: with a password such as "finance" a group
@@ -46,7 +60,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode < 300 {
 		secrets = slices.DeleteFunc(secrets, func(s string) bool { return len(s) < shortestInData })
 	}
-	forms := notations(secrets)
+	forms := t.notations(secrets)
 	if len(forms) == 0 {
 		return resp, nil
 	}
@@ -108,13 +122,15 @@ type body struct {
 	io.ReadCloser
 	forms   [][]byte
 	longest int
+	room    []byte // to read into
+	full    bool   // the last read has filled it
 	buf     []byte // read, and not handed out
 	clean   int    // of buf: how much is known to hold no secret, nor the beginning of one
 	err     error  // of the reader, handed out after buf
 }
 
 func newBody(r io.ReadCloser, forms []string) *body {
-	b := &body{ReadCloser: r, longest: len(forms[0])}
+	b := &body{ReadCloser: r, longest: len(forms[0]), full: true}
 	for _, f := range forms {
 		b.forms = append(b.forms, []byte(f))
 	}
@@ -134,14 +150,20 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// chunk is how much is read and looked through at a time.
-const chunk = 32 << 10
+// Most answers are one short object, so that the room to read into is small at first. chunk is how much is read and looked
+// through at a time in the end.
+const (
+	firstChunk = 2 << 10
+	chunk      = 32 << 10
+)
 
 func (b *body) fill() {
-	next := make([]byte, len(b.buf)+chunk)
-	have := copy(next, b.buf)
-	n, err := b.ReadCloser.Read(next[have:])
-	b.buf, b.err = next[:have+n], err
+	if b.full && len(b.room) < chunk {
+		b.room = make([]byte, min(max(4*len(b.room), firstChunk), chunk)+b.longest)
+	}
+	have := copy(b.room, b.buf) // less than the longest secret
+	n, err := b.ReadCloser.Read(b.room[have:])
+	b.buf, b.err, b.full = b.room[:have+n], err, have+n == len(b.room)
 	for _, f := range b.forms {
 		if bytes.Contains(b.buf, f) {
 			b.buf = bytes.ReplaceAll(b.buf, f, []byte(Mark))

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -30,10 +31,17 @@ func onServer(dsn string, now func() time.Time) Options {
 	return o
 }
 
+// TestPostgreSQLKeepsTheContract has each part of the suite in a pipeline of its own: none may see what another has written.
 func TestPostgreSQLKeepsTheContract(t *testing.T) {
-	pg := startPostgres(t)
-	suite(t, func(t testing.TB) place {
-		dsn := pg.Database(t)
-		return func(t testing.TB, now func() time.Time) contract { return openAt(t, onServer(dsn, now)) }
+	dsn := startPostgres(t).Database(t)
+	pipelines := 0
+	suite(t, func(testing.TB) place {
+		pipelines++
+		name := fmt.Sprint("pipeline", pipelines)
+		return func(t testing.TB, now func() time.Time) contract {
+			o := onServer(dsn, now)
+			o.Pipeline, o.Source = name, "okta:"+name
+			return openAt(t, o)
+		}
 	})
 }
