@@ -73,6 +73,9 @@ func (r *run) recreate(ctx context.Context, c Change, reactivation Settled) {
 	}
 	c.Verb, c.Detail, c.Object.Target = VerbCreate, "the account that we had deactivated was deleted in Rootly", ""
 	c.Fields = creation(*c.user, c.Why)
+	r.mu.Lock()
+	r.targets[c.Object.Source] = "" // nobody can be put into a group by the old id
+	r.mu.Unlock()
 	r.user(ctx, c)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -50,8 +50,7 @@ func (d *desk) bringIn(p *person) []Change {
 	switch {
 	case p.target != nil:
 		have, c.emails = d.valuesOf(p), p.target.Emails
-	case p.link != nil && p.link.User != nil && !p.link.User.Active:
-		// We deactivated the account and the server hides such accounts: it is there, and comes back by its id.
+	case p.asleep(): // it is there, and comes back by its id
 		have = *p.link.User
 	}
 	want, dropped := d.settle(p, have)
@@ -95,6 +94,11 @@ func (d *desk) bringIn(p *person) []Change {
 		c.Why = c.Fields[0].Why
 	}
 	return []Change{c}
+}
+
+// asleep tells whether the account is one that we deactivated, on a server that hides such accounts.
+func (p *person) asleep() bool {
+	return p.target == nil && p.link != nil && p.link.User != nil && !p.link.User.Active
 }
 
 // takeOut deactivates an account that is ours, or that a disabled person matched.

@@ -209,7 +209,11 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 		case !p.target.Active:
 			w = WhyReturned
 		}
-		add.Members = append(add.Members, Membership{User: p.ref(), Why: w})
+		who := p.ref()
+		if p.target == nil && !p.asleep() {
+			who.Target = "" // of an account that is gone: the new one may be refused
+		}
+		add.Members = append(add.Members, Membership{User: who, Why: w})
 	}
 	for _, ms := range [][]Membership{add.Members, remove.Members} {
 		slices.SortFunc(ms, func(a, b Membership) int {

@@ -180,3 +180,34 @@ func TestAnAccountInTheWayKeepsItsLetterCase(t *testing.T) {
 		t.Errorf("%+v%s", u, failures(r))
 	}
 }
+
+// TestNobodyIsLetInByTheIdOfADeletedAccount: a server may refuse a whole request for one member that it does not know.
+func TestNobodyIsLetInByTheIdOfADeletedAccount(t *testing.T) {
+	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 12, Groups: 6, SCIM: sim.RootlyLike()}, func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
+	t.Cleanup(func() { in.store.Close() })
+	in.mustCycle()
+	name := oncallGroup(t, in)
+	group, _ := in.sim.SCIM.Group(name)
+	gone, _ := in.sim.SCIM.User(group.Members[0].Value)
+	if err := in.sim.SCIM.RemoveUser(gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.sim.SCIM.RemoveGroup(group.ID); err != nil {
+		t.Fatal(err)
+	}
+	in.sim.Faults.Add(sim.Rule{Side: sim.SideSCIM, Method: http.MethodPost, Path: sim.SCIMBase + "/Users", Fault: sim.Refusal(400)})
+	r := in.mustCycle()
+	for _, res := range r.Results {
+		if res.Change.Verb == reconcile.VerbAdd && res.Outcome != reconcile.OutcomeSkipped {
+			t.Errorf("%s ended %s: %s", res.Change.Key(), res.Outcome, res.Error)
+		}
+	}
+	if !strings.Contains(failures(r), "members do not exist in Rootly yet: "+gone.UserName) {
+		t.Errorf("nobody is told who is missing:%s", failures(r))
+	}
+	in.sim.Faults.Clear()
+	in.mustCycle()
+	if p, err := in.plan(); err != nil || len(p.Changes) > 0 {
+		t.Errorf("%v, still planned:\n%s", err, describe(p))
+	}
+}

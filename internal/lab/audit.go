@@ -17,7 +17,7 @@ func (w *world) settled(i intent, s reconcile.Settled) {
 	case reconcile.OutcomeDone:
 		w.replay.apply(w, i, s.Link)
 	case reconcile.OutcomeNotKept, reconcile.OutcomeSkipped:
-		w.replay.copy(w, cmp.Or(i.change.Object.Target, linked(s.Link))) // in part
+		w.replay.copy(w, cmp.Or(linked(s.Link), i.change.Object.Target)) // in part
 	case reconcile.OutcomeFailed:
 		if i.did {
 			w.violate(LawAudit, "%s is recorded as failed, and was done: %s", i.change.Key(), s.Error)

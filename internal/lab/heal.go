@@ -47,6 +47,9 @@ func (w *world) heal() {
 			refused[c.Object.Source] = true // each day, and reported: a hidden account has the name
 			continue
 		}
+		if c.Verb == reconcile.VerbAdd && !slices.ContainsFunc(c.Members, func(m reconcile.Membership) bool { return !refused[m.User.Source] }) {
+			continue // they have no account that could be let in
+		}
 		w.violate(LawConverges, "still planned: %s%s", c.Key(), detail(c))
 	}
 	if !w.Setup.Never {

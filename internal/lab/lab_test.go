@@ -42,7 +42,8 @@ func TestHistories(t *testing.T) {
 // and then deleted by hand comes back (5408); an account that was deleted by hand is made anew, and the process dies once its
 // membership is written (1098), or once a group is made with some of its people
 // (3659); a web page with status 200 answers a DELETE (8740); the clock goes back while a refused change waits (9723);
-// Rootly is read from a replica that still shows somebody active whom this tool has deactivated (10855).
+// Rootly is read from a replica that still shows somebody active whom this tool has deactivated (10855); an
+// account and its group were deleted by hand, and the account is refused when it is made anew (18296).
 func TestHistoriesThatBrokeALaw(t *testing.T) {
 	files, err := filepath.Glob("testdata/broken/*.json")
 	if err != nil || len(files) == 0 {
