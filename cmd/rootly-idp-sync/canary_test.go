@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -294,6 +295,9 @@ func (w *world) searchFiles() {
 			return err
 		}
 		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a connection to SQLite whose request was given up ends a moment later, and its files with it
+		}
 		if err != nil {
 			return err
 		}
