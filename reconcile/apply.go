@@ -159,13 +159,29 @@ func (r *run) all(ctx context.Context) error {
 // believed are the links to be refreshed. That an account which we deactivated is active again is not taken from a listing: one
 // that lags shows it as it was before, and the next good one would look as if a hand had deactivated it since.
 func (r *run) believed(ctx context.Context) []Link {
-	return slices.DeleteFunc(slices.Clone(r.plan.refresh), func(l Link) bool {
+	links := r.plan.refresh
+	keep := make([]bool, len(links))
+	g := errgroup.Group{}
+	g.SetLimit(max(1, r.Concurrency))
+	for i, l := range links {
 		if l.Kind != KindUser || !r.plan.woken[l.Source] {
-			return false
+			keep[i] = true
+			continue
 		}
-		u, err := r.Target.User(ctx, l.Target)
-		return err != nil || !u.Active
-	})
+		g.Go(func() error {
+			u, err := r.Target.User(ctx, l.Target)
+			keep[i] = err == nil && u.Active
+			return nil
+		})
+	}
+	_ = g.Wait() // what cannot be read is not believed
+	var out []Link
+	for i, l := range links {
+		if keep[i] {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // link takes over objects as they are.
@@ -299,9 +315,8 @@ func (r *run) result(key string) *Result {
 const sickAfter = 20
 
 // brake counts writes that the server could not answer properly, and ends the run when nothing else comes.
-func (r *run) brake(err error) {
+func (r *run) brake(err error, unknown bool) {
 	e, refused := errors.AsType[*scimclient.Error](err)
-	_, unknown := errors.AsType[*scimclient.UnknownError](err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !unknown && !(refused && (e.Status >= 500 || e.Status == http.StatusTooManyRequests)) {
@@ -359,9 +374,15 @@ func (r *run) settle(ctx context.Context, c Change, s Settled, err error) {
 	r.finish(res)
 }
 
-// classify turns what a write returned into its outcome, and stops the run when the refusal is not about this object.
+// classify turns what a write returned into its outcome, and stops the run when the refusal is not about this object, or when
+// one write after the other fails.
 func (r *run) classify(ctx context.Context, err error) Outcome {
-	r.brake(err)
+	o := r.outcome(ctx, err)
+	r.brake(err, o == OutcomeUnknown)
+	return o
+}
+
+func (r *run) outcome(ctx context.Context, err error) Outcome {
 	if err == nil {
 		return OutcomeDone
 	}
@@ -379,7 +400,7 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 		return OutcomeFailed
 	}
 	if _, ok := errors.AsType[*overtakenError](err); ok {
-		return OutcomeFailed
+		return OutcomeSkipped // never sent, and nobody's refusal
 	}
 	e, ok := errors.AsType[*scimclient.Error](err)
 	switch {
@@ -403,7 +424,7 @@ const lastGap = 24 * time.Hour
 
 // escrow says when a failed change is due again. Deactivations are due at every run.
 func (r *run) escrow(c Change, err error) *Waiting {
-	w := &Waiting{Kind: c.Object.Kind, Source: c.Object.Source, Name: c.Object.Name, Verb: c.Verb, Attempts: r.attempts[c.Key()] + 1, Next: r.now()}
+	w := &Waiting{Kind: c.Object.Kind, Source: c.Object.Source, Name: c.Object.Name, Verb: cmp.Or(c.planned, c.Verb), Attempts: r.attempts[c.plannedKey()] + 1, Next: r.now()}
 	if c.Verb != VerbDeactivate {
 		w.Next = w.Next.Add(escrowGaps[min(w.Attempts-1, len(escrowGaps)-1)])
 	}

@@ -15,15 +15,33 @@ import (
 // in and out in shared requests.
 func (r *run) group(ctx context.Context, s step) {
 	intents := make([]int64, len(s))
-	for i, c := range s {
-		id, ok := r.intend(ctx, c)
+	planned := s
+	s = slices.Clone(s)
+	var absent []string
+	for i := range s {
+		c := &s[i]
+		if c.Verb == VerbAdd { // whoever has no account cannot enter: the record is of those who can
+			c.Members = slices.DeleteFunc(slices.Clone(c.Members), func(m Membership) bool { return r.targetOf(m.User) == "" })
+			for _, m := range planned[i].Members {
+				if r.targetOf(m.User) == "" {
+					absent = append(absent, m.User.Name)
+				}
+			}
+			if len(absent) > 0 {
+				c.Spends = c.spendsOf(len(c.Members))
+			}
+			if len(c.Members) == 0 {
+				continue // nothing to send, and nothing to record but that
+			}
+		}
+		id, ok := r.intend(ctx, *c)
 		if !ok {
 			return
 		}
 		intents[i] = id
 	}
 	start := r.now()
-	g, absent, err := r.sendGroup(ctx, s)
+	g, err := r.sendGroup(ctx, s)
 	outcome := r.classify(ctx, err)
 	took := r.now().Sub(start)
 	for i, c := range s {
@@ -42,23 +60,28 @@ func (r *run) group(ctx context.Context, s step) {
 		if c.Verb == VerbDelete && outcome == OutcomeDone {
 			set.Unlink = &c.Object
 		}
-		if c.Verb == VerbAdd && len(absent) > 0 && cerr == nil {
-			set.Outcome = OutcomeSkipped
-			cerr = fmt.Errorf("%d of %d members do not exist in Rootly yet: %s", len(absent), len(c.Members), absent[0])
+		if c.Verb != VerbAdd || len(absent) == 0 || cerr != nil && intents[i] != 0 {
+			r.settle(ctx, c, set, cerr)
+			continue
 		}
-		r.settle(ctx, c, set, cerr)
+		if intents[i] != 0 {
+			if jerr := r.Journal.Settle(ctx, set); jerr != nil {
+				r.halt(fmt.Errorf("record an outcome: %w", jerr))
+			}
+		}
+		r.finish(Result{Change: planned[i], Outcome: OutcomeSkipped, Took: took,
+			Error: fmt.Sprintf("%d of %d members do not exist in Rootly yet: %s", len(absent), len(planned[i].Members), absent[0])})
 	}
 }
 
-// sendGroup returns the group as it is now, and the people who could not be added because they could not be created.
-func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent []string, err error) {
+// sendGroup returns the group as it is now.
+func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, err error) {
 	head := s[0]
 	var add, remove []string
 	for _, c := range s {
 		for _, m := range c.Members {
 			switch id := r.targetOf(m.User); {
 			case id == "":
-				absent = append(absent, m.User.Name)
 			case c.Verb == VerbAdd:
 				add = append(add, id)
 			default:
@@ -69,7 +92,7 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 	switch head.Verb {
 	case VerbCreate:
 		if err := r.stillGone(ctx, head.Object); err != nil {
-			return scimclient.Group{}, absent, err
+			return scimclient.Group{}, err
 		}
 		want := scimclient.Group{DisplayName: head.group.DisplayName, ExternalID: head.group.ExternalID, Members: members(add)}
 		g, err = r.Target.CreateGroup(ctx, want)
@@ -79,18 +102,18 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, absent
 		if joined := strangers(g, add); joined != nil {
 			err = joined
 		}
-		return g, absent, err
+		return g, err
 	case VerbUpdate:
 		g, err = r.Target.UpdateGroup(ctx, head.Object.Target, groupEdit(head))
-		return g, nil, err
+		return g, err
 	case VerbDelete:
-		return scimclient.Group{}, nil, r.deleteGroup(ctx, head)
+		return scimclient.Group{}, r.deleteGroup(ctx, head)
 	}
 	if len(add)+len(remove) == 0 {
-		return scimclient.Group{}, absent, nil
+		return scimclient.Group{}, nil
 	}
 	g, err = r.Target.ChangeMembers(ctx, head.Object.Target, add, remove)
-	return g, absent, err
+	return g, err
 }
 
 // strangers refuses a created group that has members whom we did not send: the server linked a group that was there, and

@@ -23,6 +23,11 @@ func (r *run) user(ctx context.Context, c Change) {
 		r.recreate(ctx, c, Settled{Intent: intent, Outcome: OutcomeSkipped, Error: err.Error(), Took: r.now().Sub(start)})
 		return
 	}
+	if c.Verb == VerbUpdate && r.plan.woken[c.Object.Source] && !u.Active {
+		asleep := *c.record // the listing lagged: the account is as we left it
+		asleep.Active = false
+		c.record = &asleep
+	}
 	err = r.plan.unseen(u, err)
 	s := Settled{Intent: intent, Outcome: r.classify(ctx, err), Took: r.now().Sub(start)}
 	switch {
@@ -67,6 +72,7 @@ func (r *run) sendUser(ctx context.Context, c Change) (scimclient.User, error) {
 // change that was planned. reactivation is the end of that one.
 func (r *run) recreate(ctx context.Context, c Change, reactivation Settled) {
 	planned := c.Key()
+	c.planned = c.Verb
 	if err := r.Journal.Settle(ctx, reactivation); err != nil {
 		r.halt(fmt.Errorf("record an outcome: %w", err))
 		return

@@ -210,8 +210,8 @@ func (d *desk) diffMembers(g *pushed) (add, remove Change) {
 			w = WhyReturned
 		}
 		who := p.ref()
-		if p.target == nil && !p.asleep() {
-			who.Target = "" // of an account that is gone: the new one may be refused
+		if p.target == nil {
+			who.Target = "" // it is gone, or it is hidden and may be
 		}
 		add.Members = append(add.Members, Membership{User: who, Why: w})
 	}

@@ -86,7 +86,7 @@ func (d *desk) losses(changes []Change) []loss {
 	refilled := map[string]bool{}
 	leavers := map[string]int{} // how many of a group are deactivated
 	for _, c := range changes {
-		if c.Verb == VerbDeactivate {
+		if c.Verb == VerbDeactivate && d.person(c.Object.Source).link != nil { // as managedMembers counts
 			for _, g := range c.Groups {
 				leavers[g.Target]++
 			}
@@ -502,4 +502,19 @@ func objectionText(axis Axis, n, spent, shifts, of, allowed int) string {
 		text += fmt.Sprintf(", beside %s waiting for the end of a shift", count(shifts, "person", "people"))
 	}
 	return text + fmt.Sprintf("; at most %d may within a day", allowed)
+}
+
+// forgetEmpty drops the sets about groups that are not left empty after all, because somebody's leaving is held.
+func (r *ruling) forgetEmpty(losses []loss) {
+	still := map[string]bool{}
+	for _, l := range losses {
+		still[l.key] = true
+	}
+	r.sets = slices.DeleteFunc(r.sets, func(s HeldSet) bool {
+		moot := s.Axis == AxisGroups && s.Approved.IsZero() && !slices.ContainsFunc(s.Items, func(i HeldItem) bool { return still[i.Key] })
+		if moot {
+			r.objections = slices.DeleteFunc(r.objections, func(o Objection) bool { return o.Axis == AxisGroups && strings.HasSuffix(o.Remedy, s.Fingerprint) })
+		}
+		return moot
+	})
 }

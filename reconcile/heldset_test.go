@@ -222,3 +222,46 @@ func TestAGroupThatALeaverAndAMoverEmpty(t *testing.T) {
 		}
 	}
 }
+
+// TestALeaverWhoIsNotOursEmptiesNoGroup: cid stays in the group, and dan, who is deactivated for the first time, was never
+// counted among its managed members.
+func TestALeaverWhoIsNotOursEmptiesNoGroup(t *testing.T) {
+	dan := staff("dan")
+	dan.Status = connectors.StatusDisabled
+	w := newWorld().synced("ann", "bob", "cid").directory(dan).rootly(account("dan")).
+		group("oncall-a", "cid").rootlyGroup("oncall-a", "ann", "bob", "cid", "dan").linkedGroup("oncall-a", "ann", "bob", "cid").
+		rules(func(o *RuleOptions) { o.Guard = Limits{AxisGroups: {}} })
+	p, err := w.plan(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(p.Held, func(c Change) bool { return strings.Contains(c.Held, "left empty") }) {
+		t.Errorf("held though cid stays in:\n%s", strings.Join(lines(p), "\n"))
+	}
+	if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Verb == VerbDeactivate }) {
+		t.Errorf("dan is not deactivated, the test is none:\n%s", strings.Join(lines(p), "\n"))
+	}
+}
+
+// TestALeaverWhoIsHeldEmptiesNoGroup: ann's deactivation is held, so she stays in the group, bob's removal is sent, and no
+// group is said to be left empty.
+func TestALeaverWhoIsHeldEmptiesNoGroup(t *testing.T) {
+	w := newWorld().synced("ann", "bob", "dan").syncedGroup("oncall-a", "ann", "bob").syncedGroup("oncall-b", "dan").leave("ann").
+		rules(func(o *RuleOptions) { o.Guard = Limits{AxisGroups: {}, AxisDeactivations: {}} })
+	for i, g := range w.in.snapshot.Groups {
+		w.in.snapshot.Groups[i].Members = slices.DeleteFunc(g.Members, func(id connectors.UserID) bool { return id == "u-bob" && g.Name == "oncall-a" })
+	}
+	p, err := w.plan(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Verb == VerbRemove })
+	for _, s := range p.Sets {
+		if s.Axis == AxisGroups && removed {
+			t.Errorf("%q waits for a yes (%v), and what it is about is sent:\n%s", s.Reason, s.Items, strings.Join(lines(p), "\n"))
+		}
+	}
+	for _, o := range p.Objections {
+		t.Logf("%s: %s", o.Axis, o.Text)
+	}
+}

@@ -3,6 +3,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/rootly-idp-sync/rootly-idp-sync/connectors"
@@ -95,6 +96,8 @@ type Change struct {
 	// After are keys of changes that must have succeeded before this one, such as the rename that frees a userName.
 	After []string `json:"after,omitempty"`
 
+	planned Verb // what the plan called it, when it turned out to be a creation
+
 	user   *UserValues        // the account as a user change leaves it
 	record *UserValues        // what the ledger then remembers as written by us
 	emails []scimclient.Email // what the account has, of which one entry is ours
@@ -104,6 +107,12 @@ type Change struct {
 // Key names a change within a plan, stable across runs: "deactivate user 00u1".
 func (c Change) Key() string {
 	return string(c.Verb) + " " + string(c.Object.Kind) + " " + c.Object.key()
+}
+
+// plannedKey is the key under which a later run plans the change again, should it fail.
+func (c Change) plannedKey() string {
+	c.Verb = cmp.Or(c.planned, c.Verb)
+	return c.Key()
 }
 
 func (r Ref) key() string {

@@ -270,6 +270,7 @@ func conclude(d *desk, changes []Change, refresh []Link, now time.Time) Plan {
 	if len(froze) > 0 {
 		own := slices.DeleteFunc(held, func(c Change) bool { return c.Object.Kind == KindGroup })
 		d, changes, refresh = work(d.rules, d.reading, froze)
+		r.forgetEmpty(d.losses(changes))
 		applied, held = d.split(changes, r)
 		held = append(own, held...)
 	}
@@ -290,6 +291,11 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	for _, l := range refresh {
 		if was := d.ledger.Users[connectors.UserID(l.Source)]; l.Kind == KindUser && l.User != nil && l.User.Active && was.User != nil && !was.User.Active {
 			plan.woken[l.Source] = true
+		}
+	}
+	for _, c := range applied {
+		if was := d.ledger.Users[connectors.UserID(c.Object.Source)]; c.Object.Kind == KindUser && c.Verb == VerbUpdate && was.User != nil && !was.User.Active {
+			plan.woken[c.Object.Source] = true
 		}
 	}
 	if r.short {

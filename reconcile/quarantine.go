@@ -88,7 +88,7 @@ func (r Report) failures() (sent, failed int, example Result) {
 		before[w.key()] = true
 	}
 	for _, res := range r.Results {
-		if res.Outcome == OutcomeSkipped || res.Change.Verb == VerbLink || before[res.Change.Key()] {
+		if res.Outcome == OutcomeSkipped || res.Change.Verb == VerbLink || before[res.Change.plannedKey()] {
 			continue
 		}
 		sent++

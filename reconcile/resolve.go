@@ -41,8 +41,6 @@ func resolve(ledger Ledger, in reading) (Ledger, []Resolution) {
 			ledger.Groups[connectors.GroupID(l.Source)] = l
 		}
 		switch {
-		case ok && i.Change.Verb == VerbAdd && !groupArrived(ledger, i.Change, idx.groups[l.Target]):
-			r.Outcome, r.Link = OutcomeSkipped, &l // made with those who had an account; as Apply records it, too
 		case ok:
 			r.Outcome, r.Link = OutcomeDone, &l
 		case i.Change.Verb == VerbDelete && i.Change.Object.Kind == KindGroup && idx.groups[i.Change.Object.Target] == nil:
