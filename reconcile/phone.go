@@ -40,12 +40,19 @@ func (b *phoneBook) e164(raw string) string {
 	return n
 }
 
+// longestE164 is a plus and the fifteen digits of ITU-T E.164, section 6.1. The library takes longer ones for possible.
+const longestE164 = 1 + 15
+
 func parseE164(raw, region string) string {
 	p, err := phonenumbers.Parse(raw, region)
 	if err != nil || !phonenumbers.IsPossibleNumber(p) {
 		return ""
 	}
-	return phonenumbers.Format(p, phonenumbers.E164)
+	n := phonenumbers.Format(p, phonenumbers.E164)
+	if len(n) > longestE164 {
+		return ""
+	}
+	return n
 }
 
 // same tells whether two spellings mean one number. Equal spellings are not parsed.

@@ -209,6 +209,9 @@ func (l *Lease) fail(cause error) error {
 // guard proves, in the transaction that t is, that the lease is still held, and keeps others from taking it before the
 // transaction has ended.
 func (l *Lease) guard(t *tx) error {
+	if err := l.Err(); err != nil {
+		return err // also when the database would still let it: the process has been told that it lost
+	}
 	var one int
 	err := t.row(`SELECT 1 FROM leases WHERE name = $1 AND holder = $2 AND epoch = $3 AND expires > clock_timestamp() FOR SHARE`,
 		[]any{l.name, l.holder, l.epoch}, []any{&one})
