@@ -382,6 +382,7 @@ func (r *run) classify(ctx context.Context, err error) Outcome {
 	return o
 }
 
+// outcome is what one write came to, whatever those before it did.
 func (r *run) outcome(ctx context.Context, err error) Outcome {
 	if err == nil {
 		return OutcomeDone

@@ -81,7 +81,7 @@ func (r *run) sendGroup(ctx context.Context, s step) (g scimclient.Group, err er
 	for _, c := range s {
 		for _, m := range c.Members {
 			switch id := r.targetOf(m.User); {
-			case id == "":
+			case id == "": // without an account nobody enters or leaves
 			case c.Verb == VerbAdd:
 				add = append(add, id)
 			default:

@@ -50,30 +50,6 @@ func TestARefusedRecreationWaits(t *testing.T) {
 	}
 }
 
-// TestALaggingReplicaBlamesNoHandForAnUpdate is TestALaggingReplicaBlamesNoHand of somebody who has another name, too.
-func TestALaggingReplicaBlamesNoHandForAnUpdate(t *testing.T) {
-	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 12, Groups: 6, SCIM: sim.RootlyLike()}, func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
-	t.Cleanup(func() { in.store.Close() })
-	in.mustCycle()
-	old := in.sim.SCIM.Clone()
-	group, _ := in.sim.Company.GroupByName(oncallGroup(t, in))
-	login := group.Members[0]
-	if err := in.sim.Company.Suspend(login); err != nil {
-		t.Fatal(err)
-	}
-	in.mustCycle()
-	if err := errors.Join(in.sim.Company.Unsuspend(login), in.sim.Company.Rename(login, "Zoe", "Zimmer")); err != nil {
-		t.Fatal(err)
-	}
-	in.planner.Target = in.replica(old)
-	lagging := in.mustCycle()
-	in.planner.Target = in.target
-	r := in.mustCycle()
-	if u, _ := in.sim.SCIM.User(login); !u.Active {
-		t.Errorf("%s is left deactivated; the lagging run did\n%s\nthe good one\n%s", login, describe(lagging.Plan), describe(r.Plan))
-	}
-}
-
 // deaf answers nothing any more.
 type deaf struct {
 	reconcile.Target

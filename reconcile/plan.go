@@ -219,7 +219,7 @@ type Plan struct {
 	partial    bool                        // narrowed by Only: the cycle says nothing about the rest
 	rules      string                      // hash of the rules that made the plan
 	refresh    []Link                      // links to be brought up to date without a write
-	woken      map[string]bool             // directory ids in refresh: we had deactivated the account, and it is listed as active
+	woken      map[string]bool             // directory ids of people whose account we had deactivated and the listing shows active
 	resolved   []Resolution                // open intents of an earlier run that this plan's reading settled
 	waiting    []Waiting                   // what the ledger had in escrow
 	stuck      map[string]map[string]Stuck // directory id → values that the server did not keep

@@ -277,6 +277,26 @@ func conclude(d *desk, changes []Change, refresh []Link, now time.Time) Plan {
 	return d.plan(applied, held, r, d.keepClocks(refresh, r), now)
 }
 
+// woken are the people of whom the plan takes a listing's word that an account which we deactivated is active again.
+func (d *desk) woken(changes []Change, refresh []Link) map[string]bool {
+	out := map[string]bool{}
+	asleep := func(source string) bool {
+		l := d.ledger.Users[connectors.UserID(source)]
+		return l.User != nil && !l.User.Active
+	}
+	for _, l := range refresh {
+		if l.Kind == KindUser && l.User != nil && l.User.Active && asleep(l.Source) {
+			out[l.Source] = true
+		}
+	}
+	for _, c := range changes {
+		if c.Object.Kind == KindUser && c.Verb == VerbUpdate && asleep(c.Object.Source) {
+			out[c.Object.Source] = true
+		}
+	}
+	return out
+}
+
 // plan puts together what goes and what waits.
 func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.Time) Plan {
 	applied, held = d.suppress(applied, held, now)
@@ -284,19 +304,9 @@ func (d *desk) plan(applied, held []Change, r *ruling, refresh []Link, now time.
 	slices.SortStableFunc(applied, byPhase(applied))
 	plan := Plan{
 		At: now, Changes: applied, Held: held, Objections: r.objections, Sets: r.sets, Notes: append(d.allNotes(), r.notes...), Counts: d.counts(),
-		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh, woken: map[string]bool{},
+		Writes: writes(applied), snapshot: d.snapshot, short: r.short, phoneless: d.unseen, rules: d.rules.hash, texts: d.rules.texts, refresh: refresh, woken: d.woken(applied, refresh),
 		waiting: d.ledger.Waiting, stuck: stuckValues(d.ledger, applied), owned: map[string]string{}, former: d.former(), members: map[string][]string{},
 		contests: d.contestsOf(applied), contested: d.contested, unowned: d.unowned(), quarantine: d.ledger.Quarantine,
-	}
-	for _, l := range refresh {
-		if was := d.ledger.Users[connectors.UserID(l.Source)]; l.Kind == KindUser && l.User != nil && l.User.Active && was.User != nil && !was.User.Active {
-			plan.woken[l.Source] = true
-		}
-	}
-	for _, c := range applied {
-		if was := d.ledger.Users[connectors.UserID(c.Object.Source)]; c.Object.Kind == KindUser && c.Verb == VerbUpdate && was.User != nil && !was.User.Active {
-			plan.woken[c.Object.Source] = true
-		}
 	}
 	if r.short {
 		// Losses were not judged by the rules that are new: the next run is the one that sees them first.

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,28 +63,37 @@ func (in *installation) replica(old *sim.SCIM) reconcile.Reader {
 	return c
 }
 
-// TestALaggingReplicaBlamesNoHand: somebody is suspended and back, and in between Rootly is read as it was before. They must
-// not count as deactivated by hand, which would leave them deactivated.
+// TestALaggingReplicaBlamesNoHand: somebody is suspended and back, as they were or with another name, and in between Rootly is
+// read as it was before. They must not count as deactivated by hand, which would leave them deactivated.
 func TestALaggingReplicaBlamesNoHand(t *testing.T) {
-	in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 12, Groups: 6, SCIM: sim.RootlyLike()}, func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
-	t.Cleanup(func() { in.store.Close() })
-	in.mustCycle()
-	old := in.sim.SCIM.Clone()
-	group, _ := in.sim.Company.GroupByName(oncallGroup(t, in))
-	login := group.Members[0]
-	if err := in.sim.Company.Suspend(login); err != nil {
-		t.Fatal(err)
-	}
-	in.mustCycle()
-	if err := in.sim.Company.Unsuspend(login); err != nil {
-		t.Fatal(err)
-	}
-	in.planner.Target = in.replica(old)
-	in.mustCycle()
-	in.planner.Target = in.target
-	r := in.mustCycle()
-	if u, _ := in.sim.SCIM.User(login); !u.Active {
-		t.Errorf("%s is left deactivated:\n%s", login, describe(r.Plan))
+	for name, comesBack := range map[string]func(c *sim.Company, login string) error{
+		"as they were": (*sim.Company).Unsuspend,
+		"with another name": func(c *sim.Company, login string) error {
+			return errors.Join(c.Unsuspend(login), c.Rename(login, "Zoe", "Zimmer"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := install(t, t.TempDir(), sim.Config{Seed: 3, People: 12, Groups: 6, SCIM: sim.RootlyLike()}, func(o *reconcile.RuleOptions) { o.Guard = wideOpen })
+			t.Cleanup(func() { in.store.Close() })
+			in.mustCycle()
+			old := in.sim.SCIM.Clone()
+			group, _ := in.sim.Company.GroupByName(oncallGroup(t, in))
+			login := group.Members[0]
+			if err := in.sim.Company.Suspend(login); err != nil {
+				t.Fatal(err)
+			}
+			in.mustCycle()
+			if err := comesBack(in.sim.Company, login); err != nil {
+				t.Fatal(err)
+			}
+			in.planner.Target = in.replica(old)
+			lagging := in.mustCycle()
+			in.planner.Target = in.target
+			r := in.mustCycle()
+			if u, _ := in.sim.SCIM.User(login); !u.Active {
+				t.Errorf("%s is left deactivated; the lagging run did\n%s\nthe good one\n%s", login, describe(lagging.Plan), describe(r.Plan))
+			}
+		})
 	}
 }
 
