@@ -171,7 +171,7 @@ func TestDatabaseRestartsInMidCycle(t *testing.T) {
 		"fast": (*pgtest.Server).Shutdown, "immediate": (*pgtest.Server).Down,
 	} {
 		t.Run(name, func(t *testing.T) {
-			pg := ownPostgres(t)
+			pg := pgtest.For(t)
 			s := newService(t, 40)
 			s.concurrency = 4
 			db := s.keepOn(pg)

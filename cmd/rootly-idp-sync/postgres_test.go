@@ -30,18 +30,3 @@ func stopPostgres() error {
 	}
 	return server.Stop()
 }
-
-// ownPostgres is a server that the test may stop.
-func ownPostgres(t *testing.T) *pgtest.Server {
-	t.Helper()
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return pg
-}

@@ -54,15 +54,7 @@ var (
 func TestOneReplicaWritesAtATimeHoweverTheLeaderFalls(t *testing.T) {
 	cluster := Start(t)
 	cluster.Namespace(t, namespace)
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	pg := pgtest.For(t)
 	rounds := []fall{killed, stopped, paused, cutOff, killed, stopped, paused, cutOff, killed, paused}
 	var database sync.Mutex
 	for i, how := range rounds {

@@ -54,15 +54,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer company.Close()
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	pg := pgtest.For(t)
 
 	var alone []figure
 	for range runs {

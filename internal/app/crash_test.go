@@ -439,20 +439,6 @@ func (p *plant) good() reconcile.Report {
 	return r
 }
 
-func startPostgres(t testing.TB) *pgtest.Server {
-	t.Helper()
-	pg, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return pg
-}
-
 var everyBoundary = flag.Int("boundary", 11, "crash at one in so many boundaries; make crashes takes each")
 
 // TestACrashAnywhereEndsInTheSameState counts the boundaries of a first apply and of a day, and crashes at each of them:
@@ -463,7 +449,7 @@ func TestACrashAnywhereEndsInTheSameState(t *testing.T) {
 		crashEverywhere(t, 1, *everyBoundary, newFileDisk)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		pg := startPostgres(t)
+		pg := pgtest.For(t)
 		dsn := pg.Database(t)
 		var disks atomic.Int64
 		crashEverywhere(t, 4, 7**everyBoundary, func(testing.TB) disk { return serverDisk{dsn, fmt.Sprint("pipeline ", disks.Add(1))} })

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/rootly-idp-sync/rootly-idp-sync/internal/store/pgtest"
 )
 
 // TestAQuietCycleWritesAFewRows: when nothing has changed, what a cycle writes is the same few rows and the directory's answer,
@@ -31,7 +33,7 @@ func TestAQuietCycleWritesAFewRows(t *testing.T) {
 		}
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		dsn := startPostgres(t).Database(t)
+		dsn := pgtest.For(t).Database(t)
 		db, err := sql.Open("pgx", dsn+"&search_path=rootly_idp_sync")
 		if err != nil {
 			t.Fatal(err)

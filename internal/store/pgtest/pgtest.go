@@ -57,6 +57,21 @@ func Start() (s *Server, err error) {
 	return s, nil
 }
 
+// For is Start for one test, whose server stops with it.
+func For(tb testing.TB) *Server {
+	tb.Helper()
+	s, err := Start()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
 // watch starts a shell that waits for the end of this process, which closes a pipe, and then stops the server and removes
 // the cluster.
 func (s *Server) watch() error {
